@@ -1,0 +1,8 @@
+"""Autoregressive models: each column given those before it."""
+
+from hexad.autoregressive.ar import AR
+from hexad.autoregressive.base import Autoregressive, Forecaster
+from hexad.autoregressive.made import MADE
+from hexad.autoregressive.nade import NADE
+
+__all__ = ["AR", "MADE", "NADE", "Autoregressive", "Forecaster"]

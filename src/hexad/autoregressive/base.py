@@ -1,0 +1,130 @@
+r"""Autoregressive models: the chain rule, one column after another.
+
+.. math:: p(x) = \prod_{k=1}^{D} p(x_{o_k} \mid x_{o_1}, \dots, x_{o_{k-1}})
+
+in an order o of the columns. log p is exact and costs one pass; a sample costs D conditionals, of which a model keeps
+what it has computed already (:class:`Walk`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from hexad.autoregressive.heads import Head
+from hexad.checks import InputError, choose
+from hexad.event import Event
+from hexad.model import Density, Trajectory
+from hexad.randomness import fresh
+
+__all__ = ["Autoregressive", "Forecaster", "Walk", "column_order"]
+
+
+class Walk(Protocol):
+    """The conditionals of n rows, one column after another, with what was computed before kept."""
+
+    def outputs(self) -> Tensor:
+        """Return what sets the law of the next column, (n, outputs)."""
+
+    def push(self, x: Tensor) -> None:
+        """Set the next column, (n, inputs), as the head shows it to the network."""
+
+
+class Autoregressive(Density):
+    """A model of the form above whose conditionals are laws of one kind, a :class:`~hexad.autoregressive.heads.Head`.
+
+    To implement one, give :attr:`order`, :meth:`conditionals`, all of them at once, and :meth:`walk`, the same ones in
+    their order; sampling, the likelihood and the path derive. Columns are those of the flattened record.
+
+    Args:
+        event: what one record is.
+        head: the law of one column.
+        context: number of context features.
+    """
+
+    def __init__(self, event: Event, head: Head, context: int = 0) -> None:
+        super().__init__(event)
+        self.head = head
+        self.context = context
+
+    @property
+    @abstractmethod
+    def order(self) -> Tensor:
+        """The columns in the order in which they come, (D,)."""
+
+    @abstractmethod
+    def conditionals(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
+        r"""Return what sets the law of each column given those before it, (batch, D, outputs), of x (batch, D)."""
+
+    @abstractmethod
+    def walk(self, n: int, *, context: Tensor | None = None) -> Walk:
+        """Return the conditionals of n rows of which no column is known yet."""
+
+    def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
+        """Return the sum of the conditional log-probabilities."""
+        return self.head.log_prob(self.conditionals(x, context=context), x.flatten(1)).sum(1)
+
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Draw one column after another."""
+        return self._states(n, context, generator, 1)[-1]
+
+    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
+        """Return the record as its columns are drawn, in some 16 states; a column not yet drawn is 0."""
+        parts = min(self.event.dims, 16)
+        labels = [f"{self.event.dims * part // parts} of {self.event.dims}" for part in range(parts + 1)]
+        return Trajectory(self._states(n, context, generator, parts), "position", tuple(labels))
+
+    @torch.no_grad()
+    def _states(self, n: int, context: Tensor | None, generator: torch.Generator | None, parts: int) -> Tensor:
+        """Return the record when k / parts of its columns are drawn, for k = 0 to parts."""
+        dims, device = self.event.dims, self.device
+        # column by column within a row, in double precision: float32's uniform numbers are too coarse for the tails
+        shape = (n, dims, self.head.draws)
+        uniform = torch.rand(shape, generator=fresh(generator, device), device=device, dtype=torch.float64)
+        walk = self.walk(n, context=context)
+        x = torch.zeros(n, dims, device=device, dtype=self.dtype)
+        states = [x.clone()]
+        for known, k in enumerate(self.order.tolist(), 1):
+            column = slice(k, k + 1)
+            x[:, column] = self.head.draw(walk.outputs()[:, None], uniform[:, known - 1 : known], column)
+            walk.push(self.head.embed(x[:, column], column))
+            if known == dims * len(states) // parts:
+                states.append(x.clone())
+        return torch.stack(states).unflatten(2, self.event.shape)
+
+
+class Forecaster(ABC):
+    """A model of a series that says how it goes on."""
+
+    @abstractmethod
+    def forecast(self, history: Tensor, steps: int, level: float = 0.95) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the mean and the ends of the central interval of the ``steps`` rows after ``history``.
+
+        Args:
+            history: (T, D), in time order.
+            steps: how many rows.
+            level: probability of each interval, in (0, 1).
+
+        Returns:
+            mean, lower, upper, each (steps, D).
+        """
+
+
+def column_order(order: str | Sequence[int], dims: int) -> list[int]:
+    """Return the columns in the order that is meant: ``natural``, ``random`` or a permutation.
+
+    A random one comes from torch's global stream, as initialisation does: equal seeds are equal models.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    if isinstance(order, str):
+        name = choose(order, ("natural", "random"), "order")
+        return list(range(dims)) if name == "natural" else torch.randperm(dims).tolist()
+    if sorted(order) != list(range(dims)):
+        raise InputError(f"order: expected natural, random or a permutation of 0 to {dims - 1}, got {list(order)}")
+    return [int(k) for k in order]

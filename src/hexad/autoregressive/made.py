@@ -1,0 +1,119 @@
+"""MADE: one masked network gives all conditionals in one pass (Germain, Gregor, Murray, Larochelle, 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from hexad.autoregressive.base import Autoregressive, Walk, column_order
+from hexad.autoregressive.heads import Bernoulli, Categorical, Head, Mixture
+from hexad.checks import InputError
+from hexad.event import Event
+from hexad.nn import IncrementalPass, MaskedMLP
+from hexad.randomness import fresh
+
+__all__ = ["MADE"]
+
+
+class MADE(Autoregressive):
+    r"""MADE on binary, ordinal or real records, with one order of the columns.
+
+    A bit is a Bernoulli variable; a level has the mass of its cell under a mixture, or a softmax; a real column has a
+    mixture, of which a column with a recorded step takes the mass of its cell. The output biases start at the columns'
+    marginals.
+
+    Args:
+        event: what one record is; all columns of one kind.
+        hidden: widths of the hidden layers; none of them leaves the direct links: a logistic or linear autoregression.
+        order: ``natural``, ``random`` (drawn at construction) or a permutation of the columns.
+        components: of each mixture; 0, for ordinal columns: a softmax over the levels.
+        law: of the components, ``logistic`` or ``gaussian``.
+        direct: whether inputs are also linked to outputs directly.
+        dropout: probability that a column is hidden (set to 0, the others scaled up) from what is conditioned on, in
+            half of the training records; the other half is seen whole. Against overfitting of few records.
+        context: number of context features.
+
+    Raises:
+        InputError: the columns are of several kinds, an unknown order or law, ``hidden`` empty without ``direct``, or
+            ``dropout`` out of [0, 1).
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        hidden: Sequence[int] = (256,),
+        order: str | Sequence[int] = "natural",
+        components: int = 8,
+        law: str = "logistic",
+        direct: bool = True,
+        dropout: float = 0.0,
+        context: int = 0,
+    ) -> None:
+        if event.kind == "mixed":
+            raise InputError(f"MADE takes columns of one kind, got {event}")
+        if not hidden and not direct:
+            raise InputError("MADE without hidden layers has only its direct links: set direct=true")
+        if not 0 <= dropout < 1:
+            raise InputError(f"dropout {dropout}: expected a number of at least 0 and below 1")
+        super().__init__(event, head_for(event, components, law), context)
+        self.dropout = dropout
+        self.network = MaskedMLP(
+            event.dims,
+            self.head.outputs,
+            hidden,
+            inputs=self.head.inputs,
+            order=column_order(order, event.dims),
+            context=context,
+            direct=direct and bool(hidden),
+        )
+
+    @property
+    def order(self) -> Tensor:
+        """The columns in the order in which they come, (D,)."""
+        return self.network.order
+
+    def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
+        """Set the output biases to the columns' marginals."""
+        with torch.no_grad():
+            self.network.leave.bias.copy_(self.head.prepare(x.flatten(1)).flatten())
+
+    def conditionals(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
+        """Return the outputs of all columns, (batch, D, outputs)."""
+        return self.network(self.head.embed(x.flatten(1)), context)
+
+    def loss(
+        self,
+        x: Tensor,
+        *,
+        player: str = "model",
+        context: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        r"""Return :math:`-\log p(x)`, (batch,); in training, under the dropout of what is conditioned on."""
+        if not (self.training and self.dropout):
+            return -self.log_prob(x, context=context)
+        x = x.flatten(1)
+        shown = self.head.embed(x)
+        uniform = torch.rand(
+            len(x), 1 + shown.shape[1], generator=fresh(generator, x.device), device=x.device, dtype=x.dtype
+        )
+        rate = self.dropout * (uniform[:, :1] < 0.5)
+        shown = shown * (uniform[:, 1:] >= rate) / (1 - rate)
+        return -self.head.log_prob(self.network(shown, context), x).sum(1)
+
+    def walk(self, n: int, *, context: Tensor | None = None) -> Walk:
+        """Return the network's incremental pass."""
+        return IncrementalPass(self.network, n, context)
+
+
+def head_for(event: Event, components: int, law: str) -> Head:
+    """Return the law of a column for the event."""
+    if event.kind == "binary":
+        return Bernoulli()
+    if components == 0:
+        if event.kind == "real":
+            raise InputError("components 0: real columns need at least 1")
+        return Categorical(event)
+    return Mixture(event, components, law)

@@ -1,0 +1,277 @@
+"""The command line: a thin face over the library, one handler for all errors.
+
+Exit status: 0 done; 2 what the user gave is wrong (one line on standard error); 130 interrupted; 1 a fault of ours, or of
+the machine. Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="hexad",
+    help="Six families of deep generative models, one interface, one honest table.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+_TIME = typer.Option("--time", metavar="T", help="Wall time of the training loop: 90, 90s, 2m, 1h.")
+_STEPS = typer.Option("--steps", metavar="N", help="Training steps, instead of a time.")
+_DEVICE = typer.Option("--device", help="auto, cpu, cuda, ...")
+_SEED = typer.Option("--seed", help="Seed of every random draw.")
+_READ = "How to read the data: support levels step binarize resize columns drop context layout split. Repeatable."
+_SET = "An option of the model or of the loop; the value is JSON, else a plain string. Repeatable."
+_RUN = typer.Argument(metavar="DIR", help="Folder of a run.")
+
+Time = Annotated[str | None, _TIME]
+Steps = Annotated[int | None, _STEPS]
+Device = Annotated[str, _DEVICE]
+Seed = Annotated[int, _SEED]
+RunFolder = Annotated[Path, _RUN]
+DataOptions = Annotated[list[str] | None, typer.Option("--data", metavar="KEY=VALUE", help=_READ)]
+SetOptions = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=_SET)]
+DataArgument = Annotated[str, typer.Argument(metavar="DATA", help="A built-in data set, a file or a folder.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Six families of deep generative models, one interface, one honest table."""
+    if version:
+        from hexad import __version__
+
+        print(f"hexad {__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def compare(
+    data: DataArgument,
+    models: Annotated[str | None, typer.Option("--models", metavar="A,B,C", help="Which; else one a family.")] = None,
+    time: Time = None,
+    steps: Steps = None,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="K", help="Runs of each model, seeds 0 to K - 1.")] = 1,
+    data_options: DataOptions = None,
+    device: Device = "auto",
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default runs/compare-NAME.")] = None,
+) -> None:
+    """Train every family on DATA at equal budget; write report.html and results.json."""
+    from hexad.comparison import compare as run
+    from hexad.data import load_data
+
+    loaded = load_data(data, **_pairs(data_options, "--data"))
+    names = models.split(",") if models is not None else None
+    result = run(loaded, models=names, time=time, steps=steps, seeds=seeds, out=out, device=device)
+    print(result.table.to_string(index=False, na_rep="-"))
+    print(f"report: {result.report}")
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name from `hexad models`.")],
+    data: DataArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run.")],
+    time: Time = None,
+    steps: Steps = None,
+    set_options: SetOptions = None,
+    data_options: DataOptions = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
+) -> None:
+    """Train MODEL on DATA and write the run's folder."""
+    from hexad.fitted import load_for, plan
+
+    options = _pairs(set_options, "--set")
+    loaded = load_for(model, data, **_pairs(data_options, "--data"))
+    run = plan(model, loaded, time=time, steps=steps, out=out, seed=seed, device=device, resume=resume, options=options)
+    _say(loaded.describe())
+    if not run.model.players:
+        _say(f"{model} is a closed form: it is fitted at once and needs none of its budget")
+    fitted = run.train()
+    if fitted.was_finished:
+        _say("the run was finished already; raise --steps or --time to train it further")
+    _say(f"{fitted!r}\nrun: {out}")
+
+
+@app.command()
+def sample(
+    run: RunFolder,
+    n: Annotated[int, typer.Option("-n", help="How many samples.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Its ending says the form: .csv .npz .png ...")],
+    seed: Annotated[int | None, typer.Option("--seed", help="Left out: fresh entropy.")] = None,
+    context: Annotated[str | None, typer.Option("--context", help="Of a conditional model: JSON or a string.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Draw samples from a run, in the user's own columns and units."""
+    from hexad.data import write
+    from hexad.fitted import load
+
+    fitted = load(run, device=device)
+    given = _value(context) if context is not None else None
+    write(fitted.sample(n, seed=seed, context=given), out, fitted.format)
+    _say(f"{n} samples: {out}")
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="Left out: the run's own test split.")] = None,
+    seed: Seed = 0,
+    as_json: JsonFlag = False,
+    device: Device = "auto",
+) -> None:
+    """Log-likelihood and sample metrics of a run on the test split, or on DATA."""
+    from hexad.comparison import describe_evaluation
+    from hexad.comparison import evaluate as measure
+    from hexad.fitted import load
+
+    result = measure(load(run, device=device), data, seed=seed)
+    print(json.dumps(result, allow_nan=False) if as_json else describe_evaluation(result))
+
+
+@app.command()
+def forecast(
+    run: RunFolder,
+    steps: Annotated[int, typer.Option("--steps", metavar="H", help="How many times ahead.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where it goes: .csv .tsv .parquet")],
+    level: Annotated[float, typer.Option("--level", help="Confidence of the interval.")] = 0.95,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="A picture: .png .svg .pdf")] = None,
+) -> None:
+    """Forecast the H rows that follow the data's last, with intervals."""
+    from hexad.comparison import forecast as write_forecast
+    from hexad.fitted import load
+
+    for note in write_forecast(load(run), steps, out, level=level, plot=plot):
+        _say(note)
+
+
+@app.command()
+def models(as_json: JsonFlag = False) -> None:
+    """Every model: family, what data it takes, what it can do, its options."""
+    from hexad.recipes import list_models
+    from hexad.train import Settings
+
+    listing = list_models()
+    if as_json:
+        print(json.dumps(listing))
+        return
+    for row in listing["models"]:
+        options = ", ".join(f"{name}={json.dumps(value)}" for name, value in row["options"].items())
+        print(f"{row['model']:<12} {row['family']:<15} {', '.join(row['takes']):<24} {', '.join(row['can'])}")
+        if options:
+            print(f"{'':<12} options: {options}")
+    loop = ", ".join(f"{name}={json.dumps(field.default)}" for name, field in Settings.model_fields.items())
+    print(f"null: picked for the data. Options of the loop, for every model that is trained: {loop}")
+
+
+@app.command(name="data")
+def list_of_data(as_json: JsonFlag = False) -> None:
+    """The built-in data sets and the forms that can be read."""
+    from hexad.data import list_data
+
+    listing = list_data()
+    if as_json:
+        print(json.dumps(listing))
+        return
+    for title, rows in (("built in", listing["data"]), ("forms", listing["forms"])):
+        print(f"{title}:")
+        for row in rows:
+            name, *rest = row.values()
+            print(f"  {name!s:<18} " + "; ".join(str(part) for part in rest))
+
+
+def _pairs(texts: list[str] | None, flag: str) -> dict[str, Any]:
+    """Return the keys and values of repeated ``key=value``."""
+    from hexad.checks import InputError
+
+    pairs: dict[str, Any] = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise InputError(f"{flag} {text!r}: expected key=value")
+        if key in pairs:
+            raise InputError(f"{flag} {key}: given twice, expected once")
+        pairs[key] = _value(value)
+    return pairs
+
+
+def _value(text: str) -> Any:
+    """Return the JSON value of a text, or the text itself."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    try:
+        old = signal.signal(signal.SIGTERM, _interrupt)
+    except ValueError:  # not the main thread: whoever runs us there handles signals
+        return _guarded(argv)
+    try:
+        return _guarded(argv)
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _guarded(argv: list[str] | None) -> int:
+    from hexad.checks import Diverged, InputError, one_line
+
+    try:
+        command = typer.main.get_command(app)
+        # not command.main: it would turn Ctrl-C into a bare status and lose what the run has to say
+        with command.make_context("hexad", sys.argv[1:] if argv is None else list(argv)) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+        return 0
+    except typer.Exit as error:
+        return error.exit_code
+    except InputError as error:
+        return _fail(2, one_line(error))
+    except typer.TyperException as error:
+        return _fail(2, f"{one_line(error.format_message()).rstrip('.')}; see hexad --help")
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _fail(130, one_line(error) or "interrupted")
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Diverged as error:
+        return _fail(1, one_line(error))
+    except MemoryError:
+        return _fail(1, "out of memory; use fewer records or a smaller model")
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return _fail(1, f"{error.strerror or one_line(error)}{where}; nothing was half-written, mend it and try again")
+    except Exception as error:
+        if os.environ.get("HEXAD_DEBUG"):
+            raise
+        return _fail(1, f"{type(error).__name__}: {one_line(error)}; a fault of ours: HEXAD_DEBUG=1 shows where")
+
+
+def _fail(status: int, text: str) -> int:
+    print(f"hexad: {text}", file=sys.stderr, flush=True)
+    return status

@@ -1,0 +1,279 @@
+"""One model measured: log-likelihood with its kind, distance of samples to records, cost; the same for every family."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hexad.checks import InputError
+from hexad.data import Data, load_data, permutation
+from hexad.fitted import Fitted
+from hexad.likelihood import LogLikelihood
+from hexad.metrics import KernelDistance
+from hexad.randomness import stream
+
+__all__ = ["CAPS", "SCORED", "Evaluation", "Records", "describe_evaluation", "evaluate", "measure", "own_data"]
+
+SCORED, COMPARED, WINDOW = 10_000, 2_000, 8
+CAPS = (
+    f"at most {SCORED:,} test records are scored; samples are compared with records {COMPARED:,} a side at most"
+    f" (of a series: windows of {WINDOW} consecutive rows)"
+)
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records to measure on.
+
+    Args:
+        x: (n, \\*shape) in the user's units.
+        context: what they are conditioned on, one entry a record, or None.
+        name: of the data.
+        split: ``test``, or ``all`` where every row is used.
+        train: training records of the run, (m, \\*shape), or None where they cannot be had.
+    """
+
+    x: Tensor
+    context: Any
+    name: str
+    split: str
+    train: Tensor | None
+
+    @classmethod
+    def of(cls, data: Data, split: str = "test") -> Records:
+        """Return a split of the data that a model was trained on."""
+        context = None if data.given is None else data.context[data.given][split]
+        return cls(data.tensor(split), context, data.name, split, data.tensor("train"))
+
+    def capped(self, most: int, in_order: bool) -> Records:
+        """Return at most ``most`` of the records: consecutive ones of a series, else chosen by their number alone."""
+        n = len(self.x)
+        if n <= most:
+            return self
+        rows = np.arange(most) if in_order else np.sort(permutation(n)[:most])
+        context = None if self.context is None else np.asarray(self.context)[rows]
+        return replace(self, x=self.x[torch.from_numpy(rows)], context=context)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What :func:`measure` found.
+
+    Args:
+        row: the object of ``evaluate --json``.
+        likelihood: of each scored record, or None.
+        samples: that were compared, (n, \\*shape) in the user's units.
+    """
+
+    row: dict[str, Any]
+    likelihood: LogLikelihood | None
+    samples: Tensor
+
+
+def evaluate(fitted: Fitted, data: Any = None, *, seed: int = 0, split: str = "test") -> dict[str, Any]:
+    """Return a model's log-likelihood, sample metrics and cost as the object of ``evaluate --json``.
+
+    Args:
+        fitted: a trained model.
+        data: what to measure on: a path or a built-in name (its test split where it comes with splits, else all its
+            rows), a ``Data`` (its split), or records in the user's units (all of them). None: the run's own.
+        seed: of every draw: the same twice is the same answer.
+        split: which split of data that have them.
+
+    Raises:
+        InputError: the run's data are gone or have changed, or the given ones are not like them.
+    """
+    records = _records(fitted, data, split)
+    return measure(fitted, records, seed=seed).row
+
+
+def measure(fitted: Fitted, records: Records, *, seed: int = 0) -> Evaluation:
+    """Return a model's log-likelihood, sample metrics and cost on records, with what they were computed from."""
+    series = fitted.event.layout == "series"
+    scored = records.capped(SCORED, series)
+    likelihood = fitted.try_log_likelihood(scored.x, scored.context, seed)
+    samples, real, metric = _compare_samples(fitted, records, seed)
+    stated = None
+    if likelihood is not None:
+        stated = likelihood.to_json(fitted.event.dims)
+        if len(scored.x) < len(records.x):
+            stated["protocol"] = f"{stated['protocol']}; {len(scored.x)} of {len(records.x)} records".lstrip("; ")
+    row = {
+        "model": fitted.name,
+        "family": fitted.family,
+        "data": records.name,
+        "split": records.split,
+        "n": len(scored.x),
+        "dims": fitted.event.dims,
+        "log_likelihood": stated,
+        "log_likelihood_why": None if likelihood is not None else fitted.model.why_no_likelihood,
+        "metrics": {"mmd2": metric},
+        "cost": {
+            "train_seconds": fitted.seconds,
+            "sample_seconds_per_1000": real,
+            "parameters": fitted.parameters,
+        },
+    }
+    return Evaluation(finite(row), likelihood, samples)
+
+
+def finite(form: Any) -> Any:
+    """Return a JSON form in which what is not finite is None."""
+    if isinstance(form, dict):
+        return {key: finite(value) for key, value in form.items()}
+    if isinstance(form, list | tuple):
+        return [finite(value) for value in form]
+    return None if isinstance(form, float) and not math.isfinite(form) else form
+
+
+def _compare_samples(fitted: Fitted, records: Records, seed: int) -> tuple[Tensor, float, dict[str, Any]]:
+    """Return samples, the seconds that 1,000 of them take, and their kernel distance beside its floor and baseline.
+
+    Floor: training against test records, what a perfect model would have. Baseline: training records each of whose
+    columns was shuffled by itself, what a model of the columns alone would have. All at the same number of records.
+    """
+    series = fitted.event.layout == "series"
+    real = records.capped(COMPARED, series)
+    train = records.train
+    n = min(len(real.x), COMPARED if train is None else min(len(train), COMPARED))
+    real = real.capped(n, series)
+    drawn, seconds = _timed_samples(fitted, n, real.context, seed)
+    metric: dict[str, Any] = {"value": None, "floor": None, "baseline": None, "better": "lower"}
+    if n < 2:
+        return drawn, seconds, metric
+    if train is None:
+        metric["value"] = KernelDistance(_windows(real.x, series))(_windows(drawn, series), _windows(real.x, series))
+        return drawn, seconds, metric
+    generator = stream(seed, "shuffle")
+    # the last rows of a series are the nearest to its test split
+    reference = train[-n:] if series else train[torch.randperm(len(train), generator=generator)[:n]]
+    flat = reference.flatten(1)
+    order = torch.rand(flat.shape, generator=generator).argsort(0)
+    shuffled = flat.gather(0, order).reshape(reference.shape)
+    distance = KernelDistance(_windows(train, series))
+    target = _windows(real.x, series)
+    for key, x in (("value", drawn), ("floor", reference), ("baseline", shuffled)):
+        metric[key] = distance(_windows(x, series), target)
+    return drawn, seconds, metric
+
+
+def _windows(x: Tensor, series: bool) -> Tensor:
+    """Return the windows of consecutive rows of a series as records, (n - w + 1, w D); other records as they are."""
+    if not series:
+        return x
+    width = max(1, min(WINDOW, len(x) // 2))
+    return x.flatten(1).double().unfold(0, width, 1).flatten(1)
+
+
+def _timed_samples(fitted: Fitted, n: int, context: Any, seed: int) -> tuple[Tensor, float]:
+    """Return n samples, and the seconds that 1,000 take by the clock, after a small draw that wakes what sleeps."""
+    chunk = fitted.config.chunk
+    whole = math.ceil(n / chunk) * chunk  # what is drawn anyway; sample i does not depend on n
+    given = None if context is None else np.resize(np.asarray(context), whole)
+    if given is None:
+        with torch.no_grad():
+            fitted.model.sample(2, generator=stream(seed, "warm", device=fitted.model.device))
+    start = time.perf_counter()
+    drawn = fitted.sample_tensor(whole, seed, given)
+    seconds = (time.perf_counter() - start) / whole * 1000
+    return drawn[:n], seconds
+
+
+def _records(fitted: Fitted, data: Any, split: str) -> Records:
+    if data is None:
+        return Records.of(own_data(fitted), split)
+    if isinstance(data, str | PathLike):
+        options = fitted.config.data["source"].get("options", {})
+        data = load_data(data, **{key: value for key, value in options.items() if key != "split"})
+    train = _training(fitted, data)
+    if not isinstance(data, Data):
+        if fitted.config.data.get("given") is not None:
+            raise InputError(
+                "records alone do not say what they are conditioned on; give a path, or a Data with its context"
+            )
+        return Records(_nonempty(fitted.format.encode(data)), None, "data", "all", train)
+    how = str(data.source.get("splits", ""))
+    whole = data.source.get("kind") == "file" and not (how.startswith("as given") and f"{split}:" not in how)
+    parts = ("train", "valid", "test") if whole else (split,)
+    x = torch.cat([fitted.format.encode(data.split(part), where=f"{data.name}, {part}") for part in parts])
+    given = fitted.config.data.get("given")
+    if given is not None and given not in data.context:
+        raise InputError(f"{data.name}: no context {given!r}, which the model is conditioned on; add that column")
+    context = None if given is None else np.concatenate([np.asarray(data.context[given][part]) for part in parts])
+    return Records(_nonempty(x), context, data.name, "all" if whole else split, train)
+
+
+def _nonempty(x: Tensor) -> Tensor:
+    if len(x) == 0:
+        raise InputError("the data hold no records; expected at least one")
+    return x
+
+
+def _training(fitted: Fitted, data: Any) -> Tensor | None:
+    """Return the run's training records, or None where they cannot be had: then the floor is not known."""
+    own = fitted.config.data["source"].get("fingerprint")
+    if isinstance(data, Data) and data.source.get("fingerprint") == own:
+        return data.tensor("train")
+    try:
+        return own_data(fitted).tensor("train")
+    except InputError:
+        return None
+
+
+def own_data(fitted: Fitted) -> Data:
+    """Return the data that the run was trained on.
+
+    Raises:
+        InputError: they were in memory, are gone, or have changed.
+    """
+    name, source = fitted.config.data["name"], fitted.config.data["source"]
+    if source.get("path") is None:
+        raise InputError(f"the run's data {name!r} were in memory, not in a file; give DATA to evaluate on")
+    try:
+        data = load_data(source["path"], **source.get("options", {}))
+    except InputError as error:
+        raise InputError(f"the run's data cannot be read again: {error}; give DATA to evaluate on") from None
+    if data.source.get("fingerprint") != source.get("fingerprint"):
+        raise InputError(
+            f"the run's data {source['path']} have changed since; give DATA to evaluate on, or train again"
+        )
+    return data
+
+
+def describe_evaluation(row: dict[str, Any]) -> str:
+    """Return the object of ``evaluate --json`` as a few lines of text."""
+    lines = [
+        f"{row['model']} ({row['family']}) on {row['data']}, {row['split']}: {row['n']} records, {row['dims']} columns"
+    ]
+    stated = row["log_likelihood"]
+    if stated is None:
+        lines.append(f"log-likelihood: none, {row['log_likelihood_why']}")
+    else:
+        bits = "" if stated["bits_per_dim"] is None else f", {stated['bits_per_dim']:.3f} bits/dim"
+        error = "" if stated["stderr"] is None else f" ± {stated['stderr']:.2g}"
+        ends = ""
+        if stated["kind"] == "interval" and stated["low"] is not None:
+            high = "unknown" if stated["high"] is None else f"{stated['high']:.4g}"
+            ends = f" [{stated['low']:.4g}, {high}]"
+        nats = "not finite" if stated["nats"] is None else f"{stated['nats']:.4f}{error} nats"
+        given = f", given {stated['given']}" if stated["given"] else ""
+        protocol = f" ({stated['protocol']})" if stated["protocol"] else ""
+        kind = stated["kind"].replace("_", " ")
+        lines.append(f"log-likelihood: {nats}{ends}{bits}, {kind} of a {stated['measure']}{given}{protocol}")
+    metric = {key: "unknown" if value is None else value for key, value in row["metrics"]["mmd2"].items()}
+    shown = {key: value if isinstance(value, str) else f"{value:.5f}" for key, value in metric.items()}
+    lines.append(f"mmd2: {shown['value']} (floor {shown['floor']}, baseline {shown['baseline']}; lower is better)")
+    cost = row["cost"]
+    lines.append(
+        f"cost: {cost['train_seconds']:.1f} s to train, {cost['sample_seconds_per_1000']:.2g} s for 1,000 samples, "
+        f"{cost['parameters']:,} parameters"
+    )
+    lines.append(f"caps: {CAPS}")
+    return "\n".join(lines)

@@ -1,0 +1,132 @@
+"""Forecasts of a series: the rows that follow the data's last, as a table and as a picture."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from hexad.autoregressive import Forecaster
+from hexad.checks import InputError
+from hexad.comparison.evaluation import own_data
+from hexad.data import Data, check_output, write, write_bytes
+from hexad.fitted import Fitted
+from hexad.recipes import RECIPES
+
+__all__ = ["forecast", "forecast_frame"]
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def forecast(
+    fitted: Fitted, steps: int, out: str | Path, *, level: float = 0.95, plot: str | Path | None = None
+) -> list[str]:
+    """Write the ``steps`` rows that follow the data's last: ``time,mean,lower,upper`` (several columns: ``NAME_mean``, ...).
+
+    Args:
+        fitted: a run of a model of series.
+        steps: how many rows.
+        out: ``.csv``, ``.tsv`` or another table; replaced whole.
+        level: probability of each interval.
+        plot: where a picture goes (``.png .svg .pdf``), or None.
+
+    Returns:
+        What the user should know, a line each.
+
+    Raises:
+        InputError: the model does not forecast, the data are gone, or an argument is wrong; nothing has been written.
+    """
+    path, picture = check_output(out), None if plot is None else Path(plot)
+    if picture is not None and (picture.suffix.lower() not in PICTURES or not picture.parent.is_dir()):
+        raise InputError(f"--plot {picture}: expected a file in an existing folder, ending in {' '.join(PICTURES)}")
+    data = own_data(fitted)
+    table, notes = forecast_frame(fitted, data, steps, level)
+    write(table, path)
+    if picture is not None:
+        write_bytes(picture, _picture(data, table, level, picture.suffix[1:].lower()))
+    return [*notes, f"forecast: {path}"]
+
+
+@torch.no_grad()
+def forecast_frame(fitted: Fitted, data: Data, steps: int, level: float = 0.95) -> tuple[pd.DataFrame, list[str]]:
+    """Return the forecast as a table in the user's units, and what the user should know.
+
+    Raises:
+        InputError: the model does not forecast, or an argument is out of its range.
+    """
+    if not isinstance(fitted.model, Forecaster):
+        able = [name for name, recipe in RECIPES.items() if "forecast" in recipe.can]
+        raise InputError(f"{fitted.name} does not forecast; models that can: {', '.join(able)}")
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise InputError(f"--steps {steps!r}: expected a whole number of at least 1")
+    if not 0 < level < 1:
+        raise InputError(f"--level {level!r}: expected a probability between 0 and 1, such as 0.95")
+    whole = torch.cat([data.tensor(split) for split in ("train", "valid", "test")])
+    history = fitted.preprocessing.encode(whole, dtype=torch.float64)[0]
+    model, notes = fitted.model, []
+    if not model.players:
+        model = copy.deepcopy(model)
+        model.prepare(history)
+        notes.append(f"{fitted.name} is a closed form: refitted on all {len(history)} rows of {data.name}")
+    assert isinstance(model, Forecaster)
+    parts = [fitted.preprocessing.map.inverse(z) for z in model.forecast(history, steps, level)]
+    columns: dict[str, Any] = {"time": _times(data, steps)}
+    for i, name in enumerate(data.names or tuple(f"x{i}" for i in range(history.shape[1]))):
+        for what, values in zip(("mean", "lower", "upper"), parts, strict=True):
+            columns[what if history.shape[1] == 1 else f"{name}_{what}"] = values[:, i].numpy()
+    return pd.DataFrame(columns), notes
+
+
+def _times(data: Data, steps: int) -> list[Any]:
+    """Return the times after the data's last: dates as they were written, or numbers of rows, from 0."""
+    dates = data.source.get("dates")
+    if not dates:
+        start = sum(len(data.split(split)) for split in ("train", "valid", "test"))
+        return list(range(start, start + steps))
+    index = pd.DatetimeIndex(np.concatenate([data.split(s).index.to_numpy() for s in ("train", "valid", "test")]))
+    rule = pd.infer_freq(index)
+    if rule is None:  # gaps: the usual distance goes on
+        step = pd.Series(index).diff().median()
+        ahead = pd.DatetimeIndex([index[-1] + step * (k + 1) for k in range(steps)])
+    else:
+        ahead = pd.date_range(index[-1], periods=steps + 1, freq=rule)[1:]
+    return list(ahead.strftime(dates["pattern"]))
+
+
+def _picture(data: Data, table: pd.DataFrame, level: float, form: str) -> bytes:
+    """Return a picture of the last rows and the forecast, a panel a column."""
+    import io
+
+    from matplotlib.figure import Figure
+
+    means = [name for name in table.columns if name.endswith("mean")]
+    figure = Figure(figsize=(9, 2.6 * len(means) + 0.6), layout="constrained")
+    past = np.concatenate(
+        [np.asarray(data.split(s), dtype=float).reshape(len(data.split(s)), -1) for s in ("train", "valid", "test")]
+    )
+    shown = past[-max(3 * len(table), 60) :]
+    before, after = np.arange(-len(shown) + 1, 1), np.arange(1, len(table) + 1)
+    for i, (axes, mean) in enumerate(zip(np.atleast_1d(figure.subplots(len(means), 1)), means, strict=True)):
+        stem = mean[: -len("mean")]
+        axes.plot(before, shown[:, i], color="0.35", linewidth=1.2, label="data")
+        axes.fill_between(
+            after,
+            table[f"{stem}lower"],
+            table[f"{stem}upper"],
+            color="C0",
+            alpha=0.2,
+            linewidth=0,
+            label=f"{level:.0%} interval",
+        )
+        axes.plot(after, table[mean], color="C0", linewidth=1.6, label="forecast")
+        axes.set_title(stem.rstrip("_") or (data.names[0] if data.names else data.name), loc="left", fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.set_xlabel(f"rows after the last ({table['time'].iloc[0]} to {table['time'].iloc[-1]} forecast)", fontsize=9)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, dpi=150)
+    return buffer.getvalue()

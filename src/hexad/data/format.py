@@ -1,0 +1,196 @@
+"""From the user's columns, order, types and units to a tensor, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hexad.checks import InputError, hint
+from hexad.data.arrangement import Arrangement
+from hexad.data.columns import check_numbers, listed
+from hexad.data.context import ContextEncoder
+from hexad.data.detect import check_values
+from hexad.data.forms.memory import is_frame, numbers, to_pandas
+from hexad.data.raw import Raw
+from hexad.data.steps import decimals
+from hexad.event import Event
+
+__all__ = ["Format"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How the user's records are held, so that samples come back the same way.
+
+    Args:
+        event: what one record is inside.
+        container: ``frame`` (pandas; others are read, too) or ``array``.
+        columns: labels of a frame's columns; () for arrays.
+        dtypes: type of each column of a frame, or the one type of an array.
+        record: shape of a record outside.
+        channels_last: whether a picture's channels are its last axis outside.
+        offsets: a point of the grid of each column that has a step (0 for others).
+        ignored: columns that a frame may have beside (left out, or context).
+        context: encoder of the chosen context, or None.
+    """
+
+    event: Event
+    container: Literal["frame", "array"]
+    columns: tuple[str | int, ...] = ()
+    dtypes: tuple[str, ...] = ("float64",)
+    record: tuple[int, ...] = ()
+    channels_last: bool = False
+    offsets: tuple[float, ...] = ()
+    ignored: tuple[str, ...] = ()
+    context: ContextEncoder | None = None
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """Shapes of a record outside and inside."""
+        return Arrangement(self.record, self.event.shape, self.event.layout, self.channels_last)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of encoded records: uint8 for levels up to 256, int64 above, float64 where a column is real."""
+        if self.event.kind in ("real", "mixed"):
+            return torch.float64
+        return torch.uint8 if self.event.levels <= 256 else torch.int64
+
+    def encode(self, x: Any, where: str = "data") -> Tensor:
+        """Return records in the user's units as a tensor (n, *event.shape) of :attr:`dtype`.
+
+        Args:
+            x: a split, a frame (columns by name, in any order), an array or a tensor: (n, *record) or
+                (n, *event.shape). One record of an array may stand without its first axis; that of a frame may not.
+            where: how messages name it.
+
+        Raises:
+            InputError: columns are missing or unknown, the shape differs, values are missing or outside the levels.
+        """
+        array = self._columns(x, where) if is_frame(x) else self._array(x, where)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            rows = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
+            raise InputError(f"{where}: missing or infinite values in rows {listed((rows + 1).tolist(), 3)}; fill them")
+        check_values(array, self.event, where)
+        kind = {torch.uint8: np.uint8, torch.int64: np.int64, torch.float64: np.float64}[self.dtype]
+        return torch.from_numpy(np.array(array, dtype=kind, order="C"))
+
+    def _columns(self, x: Any, where: str) -> np.ndarray:
+        frame = to_pandas(x)
+        names = [str(name) for name in frame.columns]
+        known = [str(name) for name in self.columns]
+        if self.container == "frame":
+            missing = [name for name in known if name not in names]
+            extra = [name for name in names if name not in known and name not in self.ignored]
+            if missing:
+                near = hint(missing[0], extra) if extra else ""
+                raise InputError(f"{where}: no column {listed(missing)}; expected {listed(known)}{near}")
+            if extra:
+                raise InputError(f"{where}: unknown columns {listed(extra)}; expected {listed(known)}; leave them out")
+            frame = frame.iloc[:, [names.index(name) for name in known]]
+        elif frame.shape[1] != self.event.dims:
+            raise InputError(f"{where}: expected {self.event.dims} columns, got {frame.shape[1]}")
+        raw = check_numbers(Raw({"all": frame}, "table", where=where), tuple(str(name) for name in frame.columns))
+        return raw.parts["all"].to_numpy(dtype=np.float64).reshape(len(frame), *self.event.shape)
+
+    def _array(self, x: Any, where: str) -> np.ndarray:
+        array = numbers(x, where)
+        for shape, inside in ((self.record, False), (self.event.shape, True)):
+            if array.shape == shape and shape:
+                array = array[None]
+            if array.shape[1:] == shape and array.ndim:
+                return array if inside else self.arrangement.inside(array)
+        wanted = ", ".join(["n", *map(str, self.record)])
+        raise InputError(f"{where}: expected records of shape ({wanted}), got an array of shape {array.shape}")
+
+    def decode(self, x: Tensor, full_precision: bool = False) -> Any:
+        """Return records as the user holds them: same container, columns, order and types.
+
+        Args:
+            x: records (n, *event.shape), of any type and device.
+            full_precision: leave real values off their grid, and all as float64.
+
+        Returns:
+            A pandas frame, or an array (n, *record).
+        """
+        flat = x.detach().to("cpu", torch.float64).reshape(len(x), -1).numpy().copy()
+        if not full_precision:
+            self._snap(flat)
+        if self.container == "frame":
+            return self._frame(flat, full_precision)
+        out = self.arrangement.outside(flat.reshape(len(flat), *self.event.shape))
+        return out if full_precision else _cast(out, self.dtypes[0])
+
+    def _snap(self, flat: np.ndarray) -> None:
+        """Move values (n, D) in place to their levels and grids."""
+        grids: dict[tuple[float, float, int], list[int]] = {}
+        for i, support in enumerate(self.event.supports):
+            start = self.offsets[i] if self.offsets else 0.0
+            grids.setdefault((support.width, start, support.levels), []).append(i)
+        for (width, start, levels), columns in grids.items():
+            if not width:
+                continue
+            values = flat[:, columns]
+            if levels:
+                flat[:, columns] = np.rint(values).clip(0, levels - 1)
+                continue
+            values = start + np.rint((values - start) / width) * width
+            places = decimals(width, start)
+            flat[:, columns] = values if places is None else values.round(places) + 0.0
+
+    def _frame(self, flat: np.ndarray, full_precision: bool) -> Any:
+        import pandas as pd
+
+        kinds = ["float64"] * len(self.columns) if full_precision else self.dtypes
+        columns = {i: _cast(flat[:, i], kind) for i, kind in enumerate(kinds)}
+        frame = pd.DataFrame(columns, index=range(len(flat))).set_axis(list(self.columns), axis=1)
+        nullable = {name: kind for name, kind in zip(self.columns, kinds, strict=True) if kind[0].isupper()}
+        return frame.astype(nullable) if nullable else frame
+
+    def encode_context(self, values: Any) -> Tensor:
+        """Return values (n,) of the chosen context as float32 (n, k).
+
+        Raises:
+            InputError: no context was chosen, or a value is unknown.
+        """
+        if self.context is None:
+            raise InputError("no context was chosen for these data; choose one with --data context=NAME")
+        return self.context.encode(values)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON form."""
+        return {
+            "event": self.event.to_json(),
+            "container": self.container,
+            "columns": list(self.columns),
+            "dtypes": list(self.dtypes),
+            "record": list(self.record),
+            "channels_last": self.channels_last,
+            "offsets": list(self.offsets),
+            "ignored": list(self.ignored),
+            "context": self.context.to_json() if self.context else None,
+        }
+
+    @classmethod
+    def from_json(cls, form: dict[str, Any]) -> Format:
+        """Return the format of a form that :meth:`to_json` made."""
+        lists = {key: tuple(form[key]) for key in ("columns", "dtypes", "record", "offsets", "ignored")}
+        context = ContextEncoder.from_json(form["context"]) if form["context"] else None
+        event, container = Event.from_json(form["event"]), form["container"]
+        return cls(event=event, container=container, channels_last=form["channels_last"], context=context, **lists)
+
+
+def _cast(values: np.ndarray, kind: str) -> np.ndarray:
+    """Return float values in a type; whole-number types round and keep within their range."""
+    dtype = np.dtype(kind.lower().replace("boolean", "bool"))
+    if dtype.kind == "b":
+        return values > 0.5
+    if dtype.kind not in "iu":
+        return values.astype(dtype)
+    bounds = np.iinfo(dtype)
+    low, high = float(bounds.min), np.nextafter(float(bounds.max), 0) if dtype.itemsize == 8 else float(bounds.max)
+    return np.rint(np.nan_to_num(values)).clip(low, high).astype(dtype)

@@ -1,0 +1,162 @@
+"""``.csv`` and ``.tsv``, also ``.gz``: a frame of named columns.
+
+A first line none of whose cells is a number is a header; without one the columns are ``x0, x1, ...``. A first column of
+dates becomes the index, and the table a series.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hexad.checks import InputError, one_line
+from hexad.data.forms.opening import ending, read_text
+from hexad.data.raw import Raw
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["MISSING", "date_pattern", "index_dates", "is_number", "read"]
+
+MISSING = ("", "NA", "?", "NaN", "nan", "N/A", "n/a", "null")
+DATES = tuple(
+    day + time
+    for day in ("%Y-%m-%d", "%Y/%m/%d", "%Y-%m", "%Y/%m", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y")
+    for time in ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", "T%H:%M", "T%H:%M:%SZ", " %H:%M:%S.%f", "T%H:%M:%S.%f")
+)
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell is a number; ``nan`` and ``inf`` are, the marks of missing values are not.
+
+    >>> is_number(" 1e-3"), is_number("x1"), is_number("")
+    (True, False, False)
+    """
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell
+
+
+def date_pattern(cells: Iterable[object]) -> str | None:
+    """Return the pattern, as for ``strptime``, in which all cells are dates, or None.
+
+    >>> date_pattern(["1949-01", "1949-02"])
+    '%Y-%m'
+    """
+    words = [str(cell) for cell in cells]
+    if not words or not re.match(r"\d+[-/.]\d", words[0]):
+        return None
+    return next(
+        (pattern for pattern in DATES if all(_matches(cell, pattern) for cell in (*words[:100], words[-1]))), None
+    )
+
+
+def _matches(cell: str, pattern: str) -> bool:
+    try:
+        datetime.strptime(cell.strip(), pattern)
+    except ValueError:
+        return False
+    return True
+
+
+def read(path: Path) -> Raw:
+    """Return the table of a ``.csv`` or ``.tsv`` file.
+
+    Raises:
+        InputError: the file is empty or no text, its rows differ in length, or two columns have one name.
+    """
+    text = read_text(path)
+    separator = "\t" if ending(path) == ".tsv" else _separator(text)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    first = next(line for line in lines if any(cell.strip() for cell in line))
+    second = next((line for line in lines if line), first)
+    named = not any(is_number(cell) for cell in first)
+    if len(first) != len(second) or (named and second is first):
+        _ragged(path, text, separator)
+    names = [cell.strip() or f"x{i}" for i, cell in enumerate(first)] if named else [f"x{i}" for i in range(len(first))]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{path}: two columns are called {', '.join(twice)}; give every column its own name")
+    return index_dates(Raw({"all": _parse(path, text, separator, names, named)}, "table", where=str(path), named=named))
+
+
+def _separator(text: str) -> str:
+    """Return the separator: a semicolon or a tab where the first two lines hold it equally often, else a comma."""
+    head = [line for line in text[:200_000].splitlines() if line.strip()][:2]
+    for candidate in (";", "\t"):
+        counts = {line.count(candidate) for line in head}
+        if len(counts) == 1 and counts != {0} and (candidate == ";" or "," not in head[0]):
+            return candidate
+    return ","
+
+
+def _parse(path: Path, text: str, separator: str, names: list[str], named: bool) -> pd.DataFrame:
+    import pandas as pd
+
+    comma = separator == ";" and re.search(r"(^|;)\s*-?\d+,\d+\s*(;|$)", text[:20_000], re.MULTILINE)
+    # the default became exact in pandas 3.1, where this argument is deprecated
+    old = tuple(int(part) for part in pd.__version__.split(".")[:2]) < (3, 1)
+    exact: dict[str, Any] = {"float_precision": "round_trip"} if old else {}
+    lead = len(text) - len(text.lstrip("\r\n"))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                io.StringIO(text[lead:]), sep=separator, header=0 if named else None, index_col=False, low_memory=False,
+                skipinitialspace=True, keep_default_na=False, na_values=list(MISSING),
+                decimal="," if comma else ".", **exact,
+            )  # fmt: skip
+    except (ValueError, pd.errors.ParserWarning) as error:
+        _ragged(path, text, separator)
+        raise InputError(f"{path}: cannot be read as a table ({one_line(error)})") from None
+    if frame.shape[1] != len(names) or frame.iloc[:, -1].isna().any():
+        _ragged(path, text, separator)
+    return frame.set_axis(names, axis=1)
+
+
+def _ragged(path: Path, text: str, separator: str) -> None:
+    """Raise where a line has another number of cells than the first."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    wanted, started = 0, 0
+    try:
+        for line in reader:
+            if not line or (len(line) == 1 and not line[0].strip() and wanted != 1):
+                continue
+            wanted, started = wanted or len(line), started or reader.line_num
+            if len(line) != wanted:
+                raise InputError(
+                    f"{path}: line {reader.line_num} has {len(line)} cells, line {started} has {wanted}; "
+                    "every line needs the same number"
+                )
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num} cannot be read as a table ({one_line(error)})") from None
+    if reader.line_num <= started:
+        raise InputError(f"{path}: holds a header and no rows; expected at least 20 rows")
+
+
+def index_dates(raw: Raw) -> Raw:
+    """Return the table with a first column of dates as its index, in time order; unchanged where it holds none."""
+    import pandas as pd
+
+    frame = raw.parts["all"]
+    column = frame.iloc[:, 0]
+    if frame.shape[1] < 2 or pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return raw
+    if column.isna().any() or (pattern := date_pattern(column)) is None:
+        return raw
+    try:
+        dates = pd.DatetimeIndex(pd.to_datetime(column.str.strip(), format=pattern), name=column.name)
+    except ValueError:
+        return raw
+    indexed = frame.iloc[:, 1:].set_axis(dates, axis=0)
+    raw.parts = {"all": indexed if dates.is_monotonic_increasing else indexed.sort_index(kind="stable")}
+    raw.date_name, raw.date_pattern = str(column.name), pattern
+    return raw

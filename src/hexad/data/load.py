@@ -1,0 +1,149 @@
+"""From a name, a path or a Python object to ``Data``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from hexad.checks import InputError
+from hexad.data.arrangement import Arrangement, arrange
+from hexad.data.base import Data, fingerprint
+from hexad.data.columns import check_numbers, check_spread, select
+from hexad.data.context import ContextEncoder
+from hexad.data.detect import binarized, find_event, values_of
+from hexad.data.format import Format
+from hexad.data.forms import read_path
+from hexad.data.forms.memory import read as read_memory
+from hexad.data.forms.opening import stem
+from hexad.data.forms.pictures import resized
+from hexad.data.options import Options
+from hexad.data.raw import Raw
+from hexad.data.sources import SOURCES
+from hexad.data.splits import make_splits
+from hexad.data.steps import offset
+from hexad.event import Event
+
+__all__ = ["FEWEST", "load_data"]
+
+FEWEST = 20
+
+
+def load_data(source: Any, **options: Any) -> Data:
+    """Return the data of a built-in name, a path, or a Python object.
+
+    Args:
+        source: ``"digits"`` or another built-in name; a file or folder (``str`` or ``Path``); an array, a tensor, a
+            frame of pandas, polars or pyarrow, any iterable of arrays with a length, or ``{"train": ...}`` of these.
+        options: ``support levels step binarize resize columns drop context layout split``, see :class:`Options`.
+
+    Raises:
+        InputError: the source cannot be read, or an option does not fit it; one line says what to do.
+    """
+    if isinstance(source, Data):
+        if any(value is not None for value in options.values()):
+            raise InputError("load_data: options do not apply to Data that were loaded before; give its source instead")
+        return source
+    asked = Options.parse(options)
+    if isinstance(source, str) and source in SOURCES:
+        made = SOURCES[source]()
+        merged = Options.parse({**made.options, **{k: v for k, v in options.items() if v is not None}})
+        known = made.truth if not set(asked.to_json()) - {"split"} else None
+        return _build(made.raw, merged, {"kind": "builtin", "path": source, "options": asked.to_json()}, source, known)
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        raw = read_path(path, asked.resize, tuple(SOURCES))
+        named = {"kind": "file", "path": os.path.abspath(path), "options": asked.to_json()}
+        return _build(raw, asked, named, path.resolve().name if path.is_dir() else stem(path), None)
+    raw = read_memory(source)
+    return _build(raw, asked, {"kind": "memory", "path": None, "options": asked.to_json()}, "data", None)
+
+
+def _build(
+    raw: Raw, options: Options, source: dict[str, Any], name: str, truth: Callable[[Tensor], Tensor] | None
+) -> Data:
+    total = sum(len(x) for x in raw.parts.values())
+    if total < FEWEST:
+        raise InputError(f"{raw.where}: {total} rows; expected at least {FEWEST}")
+    raw, names = select(raw, options)
+    raw = check_numbers(raw, names)
+    arrangement = arrange(raw, options.layout)
+    raw, how = make_splits(raw, arrangement.layout == "series", options.split)
+    if options.resize is not None:
+        raw, arrangement = _resize(raw, arrangement, options)
+    if options.binarize is not None:
+        raw, options = _binarize(raw, arrangement, names, options)
+    event = find_event(raw, arrangement, names, options)
+    train = arrangement.inside(values_of(raw.first)).reshape(len(raw.first), -1)
+    if arrangement.layout in ("vector", "series"):
+        labels = names or tuple(f"x{i}" for i in range(event.dims))
+        check_spread(train, [support.kind == "real" for support in event.supports], labels, raw.where)
+    if raw.is_frame and arrangement.layout != "series":
+        raw.parts = {split: x.reset_index(drop=True) for split, x in raw.parts.items()}
+    source |= {"fingerprint": fingerprint(raw.parts), "splits": how}
+    if raw.date_name is not None:
+        source["dates"] = {"name": raw.date_name, "pattern": raw.date_pattern}
+    form = _format(raw, arrangement, event, train, options)
+    return Data(
+        event=event,
+        **raw.parts,
+        context=raw.context,
+        names=names,
+        source=source,
+        name=name,
+        format=form,
+        given=options.context,
+        truth=truth,
+    )
+
+
+def _resize(raw: Raw, arrangement: Arrangement, options: Options) -> tuple[Raw, Arrangement]:
+    if raw.is_frame or options.resize is None or arrangement.layout != "image" or len(arrangement.record) < 2:
+        raise InputError(
+            f"{raw.where}: --data resize is for pictures, and these are {arrangement.layout}s; leave it out"
+        )
+
+    def change(x: np.ndarray) -> np.ndarray:
+        assert options.resize is not None
+        if len(arrangement.record) == 2 or arrangement.channels_last:
+            return resized(x, options.resize)
+        return np.ascontiguousarray(np.moveaxis(resized(np.moveaxis(x, 1, -1), options.resize), -1, 1))
+
+    changed = Raw(**dict(raw.__dict__, parts={split: change(x) for split, x in raw.parts.items()}))
+    return changed, arrange(changed, options.layout)
+
+
+def _binarize(raw: Raw, arrangement: Arrangement, names: tuple[str, ...], options: Options) -> tuple[Raw, Options]:
+    cut = binarized(raw, arrangement, names, options)
+    kept = {
+        key: value for key, value in options.__dict__.items() if key not in ("support", "levels", "step", "binarize")
+    }
+    return cut, Options(**kept, support="binary")
+
+
+def _format(raw: Raw, arrangement: Arrangement, event: Event, train: np.ndarray, options: Options) -> Format:
+    starts = tuple(offset(train[:, i], support.step) for i, support in enumerate(event.supports))
+    beside = [*raw.dropped, *([raw.date_name] if raw.date_name else [])]
+    encoder = None
+    if options.context is not None:
+        encoder = ContextEncoder.fit(options.context, raw.context[options.context]["train"])
+    if raw.is_frame:
+        columns = tuple(int(name) if isinstance(name, (int, np.integer)) else str(name) for name in raw.first.columns)
+        dtypes = tuple(str(dtype) for dtype in raw.first.dtypes)
+    else:
+        columns, dtypes = (), (str(raw.first.dtype),)
+    return Format(
+        event,
+        "frame" if raw.is_frame else "array",
+        columns,
+        dtypes,
+        arrangement.record,
+        arrangement.channels_last,
+        starts if any(starts) else (),
+        tuple(str(name) for name in beside),
+        encoder,
+    )

@@ -1,0 +1,181 @@
+"""The options of ``load_data``, as the command line (``--data key=value``) or Python gives them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from hexad.checks import InputError, choose
+
+__all__ = ["LAYOUTS", "OPTIONS", "SUPPORTS", "Options", "per_column"]
+
+LAYOUTS = ("vector", "image", "series", "sequence")
+SUPPORTS = ("binary", "ordinal", "real")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of ``load_data``; None where one was not given.
+
+    Args:
+        support: ``binary``, ``ordinal`` or ``real``: one for all columns, a list, or a mapping by name.
+        levels: number of levels of ordinal columns: one for all, a list, or a mapping by name.
+        step: width of the grid of real columns, 0 for none: one for all, a list, or a mapping by name.
+        binarize: threshold above which a value is 1: a fraction of the largest level, or a value of a real column.
+        resize: (height, width) of pictures.
+        columns: columns to keep.
+        drop: columns to leave out.
+        context: the column, or the labels, that models are given.
+        layout: ``vector``, ``image``, ``series`` or ``sequence``.
+        split: fractions (train, valid, test), or ``time`` for contiguous pieces.
+    """
+
+    support: Any = None
+    levels: Any = None
+    step: Any = None
+    binarize: float | None = None
+    resize: tuple[int, int] | None = None
+    columns: tuple[str, ...] | None = None
+    drop: tuple[str, ...] | None = None
+    context: str | None = None
+    layout: str | None = None
+    split: tuple[float, float, float] | str | None = None
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Options:
+        """Return the options of a mapping of names to values.
+
+        Raises:
+            InputError: an option or one of its values is unknown; the nearest is named.
+        """
+        for name in given:
+            choose(name, OPTIONS, "data option")
+        read = {name: READERS[name](value) for name, value in given.items() if value is not None}
+        return cls(**read)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the options that were given, as JSON values."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in found.items() if v is not None}
+
+
+def per_column(value: Any, names: tuple[str, ...], dims: int, what: str) -> list[Any]:
+    """Return one entry a column of an option that was given once, as a list, or by name (None where not named).
+
+    Args:
+        value: what was given.
+        names: names of the columns, or empty.
+        dims: number of columns.
+        what: the option's name.
+
+    Raises:
+        InputError: the list has another length, or a name is unknown.
+    """
+    if isinstance(value, Mapping):
+        for name in value:
+            choose(name, names, f"column in --data {what}")
+        return [value.get(name) for name in names]
+    if isinstance(value, (list, tuple)):
+        if len(value) != dims:
+            raise InputError(f"data option {what}: a list needs one entry a column, {dims}, got {len(value)}")
+        return list(value)
+    return [value] * dims
+
+
+def _names(what: str) -> Any:
+    def read(value: Any) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = [name.strip() for name in value.split(",")]
+        elif not isinstance(value, Iterable) or isinstance(value, Mapping):
+            value = [value]
+        found = tuple(str(name) for name in value)
+        if not found or "" in found:
+            raise InputError(f"data option {what}: expected names of columns, such as {what}=a,b, got {value!r}")
+        return found
+
+    return read
+
+
+def _number(value: Any, what: str, low: float) -> float:
+    try:
+        number = float(value) if not isinstance(value, bool) else math.nan
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number >= low):
+        raise InputError(f"data option {what}: expected a number of at least {low:g}, got {value!r}")
+    return number
+
+
+def _each(read: Any) -> Any:
+    """Apply a reader to one value, to every entry of a list (also ``a,b,c``) or to every value of a mapping."""
+
+    def read_all(value: Any) -> Any:
+        if isinstance(value, str) and "," in value:
+            value = value.split(",")
+        if isinstance(value, Mapping):
+            return {str(name): read(entry) for name, entry in value.items()}
+        if isinstance(value, (list, tuple)):
+            return tuple(read(entry) for entry in value)
+        return read(value)
+
+    return read_all
+
+
+def _level(value: Any) -> int:
+    number = _number(value, "levels", 2)
+    if number != int(number):
+        raise InputError(f"data option levels: expected a whole number, got {value!r}")
+    return int(number)
+
+
+def _binarize(value: Any) -> float:
+    return _number(value, "binarize", -math.inf)
+
+
+def _resize(value: Any) -> tuple[int, int]:
+    parts = str(value).lower().split("x") if isinstance(value, (str, int)) else list(value)
+    parts = parts * 2 if len(parts) == 1 else parts
+    try:
+        height, width = (int(part) for part in parts)
+    except (TypeError, ValueError):
+        height = width = 0
+    if isinstance(value, bool) or not (0 < height <= 4096 and 0 < width <= 4096):
+        raise InputError(f"data option resize: expected HEIGHTxWIDTH or one number, such as 32x32, got {value!r}")
+    return height, width
+
+
+def _split(value: Any) -> tuple[float, float, float] | str:
+    wanted = "data option split: expected time, or three fractions train,valid,test that sum to 1, such as 0.7,0.1,0.2"
+    if value == "time":
+        return "time"
+    parts = value.split(",") if isinstance(value, str) else value
+    try:
+        found = tuple(float(part) for part in parts)
+    except (TypeError, ValueError):
+        found = ()
+    if len(found) != 3 or not all(0 < part < 1 for part in found) or abs(sum(found) - 1) > 1e-6:
+        raise InputError(f"{wanted}, got {value!r}")
+    return found[0], found[1], found[2]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, (str, int)):
+        raise InputError(f"data option context: expected one name, got {value!r}")
+    return str(value)
+
+
+READERS: dict[str, Any] = {
+    "support": _each(lambda value: choose(value, SUPPORTS, "support")),
+    "levels": _each(_level),
+    "step": _each(lambda value: _number(value, "step", 0)),
+    "binarize": _binarize,
+    "resize": _resize,
+    "columns": _names("columns"),
+    "drop": _names("drop"),
+    "context": _text,
+    "layout": lambda value: choose(value, LAYOUTS, "layout"),
+    "split": _split,
+}
+OPTIONS = tuple(READERS)

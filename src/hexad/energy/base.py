@@ -1,0 +1,137 @@
+r"""Energy-based models: a density known up to its normaliser.
+
+.. math:: p(x) = \frac{e^{-U(x)}}{Z},\qquad \nabla_\theta \log p(x) = -\nabla_\theta U(x) + E_p[\nabla_\theta U]
+
+Z is summed or integrated where the space is small. Elsewhere it is annealed from a law whose normaliser is known,
+forwards and backwards, and log p is stated as an interval: log Z too low flatters the model, so what is to be trusted
+is the *low* end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hexad.event import Event
+from hexad.likelihood import LogLikelihood
+from hexad.mcmc import Sandwich
+from hexad.model import Energy, GenerativeModel, Validation
+from hexad.randomness import stream
+
+__all__ = ["EnergyModel", "Partition"]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """What is known of log Z, in nats.
+
+    Args:
+        value: log Z, or its point estimate.
+        low, high: ends at ``confidence``; both ``value`` where it is exact.
+        stderr: standard error of ``value``; of a quadrature, its error.
+        confidence: nominal, of the ends; None where exact.
+        protocol: how it was found, in words.
+    """
+
+    value: float
+    low: float
+    high: float
+    stderr: float = 0.0
+    confidence: float | None = None
+    protocol: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it was summed or integrated."""
+        return self.confidence is None
+
+    @classmethod
+    def annealed(cls, found: Sandwich, log_z_base: float, protocol: str) -> Partition:
+        """Return the statement that two-sided annealing from a base of known log Z makes."""
+        up, down = found.forward, found.reverse
+        text = (
+            f"{protocol}; log Z from {up.draws} forward runs (high end: nominal, around a lower bound of log Z; "
+            f"effective sample size {up.effective:.1f}) and {down.draws} reverse runs from chain states (low end: "
+            f"nominal, an estimate; effective sample size {down.effective:.1f})"
+        )
+        return cls(
+            found.value + log_z_base,
+            found.low + log_z_base,
+            found.high + log_z_base,
+            found.stderr,
+            found.confidence,
+            text,
+        )
+
+
+class EnergyModel(GenerativeModel, Energy):
+    """An energy with its normaliser. Give :meth:`energy` and :meth:`log_partition`; log p follows.
+
+    log Z belongs to the weights and not to a call: it is drawn from one fixed stream, once for each state of the
+    weights and each budget, so that all batches of an evaluation share it. Its error stands in ``common_stderr``.
+
+    Args:
+        event: what one record is.
+    """
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(event)
+        self._partitions: dict[tuple[str, int | None], Partition] = {}
+
+    @abstractmethod
+    def log_partition(
+        self, *, generator: torch.Generator | None = None, budget: int | None = None, effort: float = 1.0
+    ) -> Partition:
+        """Return log Z of exp(-energy).
+
+        Args:
+            generator: where randomness comes from.
+            budget: the most annealing runs a direction, at least 2; None: the model's own number.
+            effort: fraction of the usual number of temperatures (of grid points, for a quadrature).
+        """
+
+    def validate(
+        self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Validation:
+        """Return the mean of log p; an annealed log Z is the middle of a coarse interval, by common random numbers."""
+        log_z = self.log_partition(generator=generator, budget=64, effort=0.2)
+        name = "log_prob" if log_z.exact else "log_prob, annealed estimate"
+        return Validation(name, float((-self.energy(x).double()).mean()) - log_z.value, "higher")
+
+    def log_likelihood(
+        self,
+        x: Tensor,
+        *,
+        context: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        budget: int | None = None,
+    ) -> LogLikelihood:
+        """Return log p: exact where log Z is, else an interval. ``budget``: the most annealing runs a direction."""
+        key = (self._fingerprint(), budget)
+        if key not in self._partitions:
+            draws = stream(0, "log Z", device=self.device)
+            self._partitions = {key: self.log_partition(generator=draws, budget=budget)}
+        log_z = self._partitions[key]
+        log_f = -self.energy(x).detach().double()
+        return LogLikelihood(
+            log_f - log_z.value,
+            "exact" if log_z.exact else "interval",
+            low=None if log_z.exact else log_f - log_z.high,
+            high=None if log_z.exact else log_f - log_z.low,
+            confidence=log_z.confidence,
+            common_stderr=log_z.stderr,
+            measure=self.event.measure,
+            protocol=log_z.protocol,
+        )
+
+    def _fingerprint(self) -> str:
+        """Return a digest of the whole state: where it is the same, so is log Z."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, tensor in self.state_dict().items():
+            digest.update(f"{name} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,56 @@
+r"""RealNVP: affine couplings with alternating masks (Density estimation using Real NVP; Dinh, Sohl-Dickstein, Bengio,
+2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from hexad.event import Event
+from hexad.flow.base import Flow
+from hexad.nn import MLP
+from hexad.transforms import ActNorm, AffineCoupling, Compose, Transform
+
+__all__ = ["RealNVP"]
+
+
+class RealNVP(Flow):
+    """Activation normalisation and affine coupling, ``transforms`` times.
+
+    Successive masks come in complementary pairs, so that every column is moved as often as it is kept: even against odd
+    columns first, then random halves.
+
+    Args:
+        event: a real event without cells, of at least 2 columns.
+        transforms: number of couplings.
+        hidden: widths of the hidden layers of each coupling's network.
+        context: number of context features.
+    """
+
+    def __init__(self, event: Event, transforms: int = 8, hidden: Sequence[int] = (128, 128), context: int = 0) -> None:
+        if event.dims < 2:
+            raise ValueError("coupling needs at least 2 columns")
+
+        def network(inputs: int, outputs: int) -> MLP:
+            return MLP(inputs, outputs, hidden, context=context, zero_init=True)
+
+        layers: list[Transform] = []
+        for mask in coupling_masks(event.dims, transforms):
+            layers += [ActNorm(event.dims), AffineCoupling(mask, network)]
+        super().__init__(event, Compose(layers), context)
+
+
+def coupling_masks(features: int, count: int) -> list[Tensor]:
+    """Return ``count`` masks, bool (features,), in complementary pairs: even columns first, then random halves.
+
+    The halves come from torch's global stream, as initialisation does: equal seeds are equal models.
+    """
+    masks: list[Tensor] = []
+    for pair in range((count + 1) // 2):
+        order = torch.arange(features) if pair == 0 else torch.randperm(features)
+        mask = order % 2 == 0
+        masks += [mask, ~mask]
+    return masks[:count]

@@ -1,0 +1,146 @@
+r"""Annealed importance sampling: the log of a ratio of normalisers, forwards and backwards (Neal, 2001).
+
+A bridge :math:`f_t,\ 0 \le t \le 1`, leads from a law that can be sampled and whose normaliser is known to the target.
+With kernels that leave :math:`p_t \propto f_t` invariant,
+
+.. math:: \log w = \sum_k \log f_{t_k}(x_{k-1}) - \log f_{t_{k-1}}(x_{k-1}),\qquad E[w] = Z_1 / Z_0 .
+
+So the log of the mean weight is, in expectation, a *lower* bound of :math:`\log Z_1/Z_0`. Run backwards from exact
+samples of the target the same sum has :math:`E[1/w] = Z_0/Z_1`: an *upper* bound (Grosse, Ancha and Roy, 2016).
+From the states of a Markov chain it is an estimate only.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+__all__ = ["Bridge", "LogMean", "Sandwich", "anneal", "log_mean", "sandwich"]
+
+State = TypeVar("State")
+
+
+class Bridge(ABC, Generic[State]):
+    """A path of unnormalised densities with a kernel for each, on states of the implementer's own making."""
+
+    @abstractmethod
+    def log_ratio(self, state: State, t: float, u: float) -> Tensor:
+        r"""Return :math:`\log f_u(x) - \log f_t(x)`, (batch,)."""
+
+    @abstractmethod
+    def move(self, state: State, t: float, generator: torch.Generator | None) -> State:
+        """Return the state after a *reversible* kernel that leaves p_t invariant (reverse runs rely on it)."""
+
+
+def anneal(
+    bridge: Bridge[State],
+    state: State,
+    times: Sequence[float],
+    *,
+    reverse: bool = False,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, State]:
+    """Run one anneal a row and return log w, (batch,) in float64, with the last state.
+
+    Args:
+        bridge: from the law at ``times[0]`` to that at ``times[-1]``.
+        state: samples of the first law, or of the last one where ``reverse`` is set.
+        times: increasing.
+        reverse: whether to start from the target; log w keeps the sign of the forward run.
+        generator: where randomness comes from.
+    """
+    total: Tensor | float = 0.0
+    steps = list(pairwise(times))
+    for t, u in reversed(steps) if reverse else steps:
+        if reverse:
+            state = bridge.move(state, u, generator)
+        total = total + bridge.log_ratio(state, t, u).double()
+        if not reverse:
+            state = bridge.move(state, u, generator)
+    assert isinstance(total, Tensor)
+    return total, state
+
+
+@dataclass(frozen=True)
+class LogMean:
+    """The log of a mean of positive weights.
+
+    Args:
+        value: of the estimate.
+        stderr: its standard error, the larger of the delta method's and of that under log-normal weights (Cox): the
+            first one alone is blind to the large weights that were not met.
+        effective: effective sample size, (sum w)^2 / sum w^2.
+        draws: number of weights.
+    """
+
+    value: float
+    stderr: float
+    effective: float
+    draws: int
+
+
+def log_mean(log_weights: Tensor) -> LogMean:
+    """Return the log of the mean weight with its error, from the logs of at least two weights (n,).
+
+    >>> log_mean(torch.zeros(4))
+    LogMean(value=0.0, stderr=0.0, effective=4.0, draws=4)
+    """
+    log_w, n = log_weights.double(), len(log_weights)
+    if n < 2:
+        raise ValueError(f"the error of a mean takes at least two weights, got {n}")
+    value = torch.logsumexp(log_w, 0) - math.log(n)
+    effective = torch.exp(2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0))
+    delta = torch.exp(log_w - value).std() / math.sqrt(n)
+    variance = log_w.var()
+    cox = (variance / n + variance.square() / (2 * (n - 1))).sqrt()
+    return LogMean(float(value), float(torch.maximum(delta, cox)), float(effective), n)
+
+
+@dataclass(frozen=True)
+class Sandwich:
+    """A ratio of normalisers seen from both ends of the bridge.
+
+    Args:
+        value: the middle between both estimates of log Z_1/Z_0.
+        low, high: the hull of both estimates' intervals at ``confidence``.
+        stderr: standard error of ``value``.
+        confidence: nominal, of the ends.
+        forward, reverse: the two estimates.
+    """
+
+    value: float
+    low: float
+    high: float
+    stderr: float
+    confidence: float
+    forward: LogMean
+    reverse: LogMean
+
+
+def sandwich(forward: Tensor, reverse: Tensor, confidence: float = 0.95) -> Sandwich:
+    """Return the interval of log Z_1/Z_0 that the log weights of forward and reverse runs imply.
+
+    Args:
+        forward: log w of runs from the base, (n,).
+        reverse: log w of runs from the target, (m,).
+        confidence: of each estimate's two-sided normal interval.
+    """
+    up, back = log_mean(forward), log_mean(-reverse)
+    down = LogMean(-back.value, back.stderr, back.effective, back.draws)
+    width = math.sqrt(2) * float(torch.erfinv(torch.tensor(confidence, dtype=torch.float64)))
+    return Sandwich(
+        value=0.5 * (up.value + down.value),
+        low=min(e.value - width * e.stderr for e in (up, down)),
+        high=max(e.value + width * e.stderr for e in (up, down)),
+        stderr=0.5 * math.hypot(up.stderr, down.stderr),
+        confidence=confidence,
+        forward=up,
+        reverse=down,
+    )

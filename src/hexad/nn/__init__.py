@@ -1,0 +1,6 @@
+"""Networks. They know nothing of probability."""
+
+from hexad.nn.masked import IncrementalPass, MaskedLinear, MaskedMLP
+from hexad.nn.mlp import MLP, ResidualMLP
+
+__all__ = ["MLP", "IncrementalPass", "MaskedLinear", "MaskedMLP", "ResidualMLP"]

@@ -1,0 +1,199 @@
+r"""Masked networks: output k sees the inputs that come before it in an order, and no other, in one pass.
+
+Every input has a *degree*, its place 1 to D in the order; every hidden unit has one, too; the context has degree 0. A
+connection exists from an input or a unit to a unit of at least its degree, and from a unit to an output of a larger
+degree than its own (MADE: Masked Autoencoder for Distribution Estimation; Germain, Gregor, Murray, Larochelle, 2015).
+Hidden units stand sorted by degree, so that the :class:`IncrementalPass` computes contiguous slices, each once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["IncrementalPass", "MaskedLinear", "MaskedMLP"]
+
+
+class MaskedLinear(nn.Linear):
+    """A linear layer of which only the connections of a mask exist.
+
+    In evaluation (``eval()`` and no gradients) the product of weight and mask is kept until the weight changes. A
+    change that torch does not count (through ``.data``, by a fused optimizer) is noticed at the next pass with
+    gradients or call of ``train()`` or ``eval()``.
+
+    Args:
+        mask: bool (outputs, inputs), True where a connection exists.
+        bias: whether there is a bias.
+        zero_init: whether weight and bias start at zero.
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor, *, bias: bool = True, zero_init: bool = False) -> None:
+        super().__init__(mask.shape[1], mask.shape[0], bias=bias)
+        self.register_buffer("mask", mask)
+        self._kept: tuple[Tensor, int, Tensor] | None = None
+        if zero_init:
+            for parameter in self.parameters():
+                nn.init.zeros_(parameter)
+
+    def masked_weight(self) -> Tensor:
+        """Return weight times mask, (outputs, inputs)."""
+        if self.training or torch.is_grad_enabled():
+            self._kept = None  # an optimizer's step may follow, and a fused one does not raise the weight's version
+            return self.weight * self.mask
+        if self._kept is None or self._kept[0] is not self.weight or self._kept[1] != self.weight._version:
+            self._kept = (self.weight, self.weight._version, self.weight * self.mask)
+        return self._kept[2]
+
+    def train(self, mode: bool = True) -> MaskedLinear:
+        """Change the mode, and forget the kept product."""
+        self._kept = None
+        return super().train(mode)
+
+    def _apply(self, fn, recurse: bool = True) -> MaskedLinear:  # type: ignore[no-untyped-def]
+        self._kept = None  # moved to another device or type, where the parameter stays the same object
+        return super()._apply(fn, recurse)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (batch, outputs)."""
+        return F.linear(x, self.masked_weight(), self.bias)
+
+
+class MaskedMLP(nn.Module):
+    r"""A fully connected network whose outputs for feature k depend on the features before k alone, and on the context.
+
+    Args:
+        features: number of features, D.
+        outputs: number of outputs a feature.
+        hidden: widths of the hidden layers; degrees are spread evenly over their units.
+        inputs: number of inputs a feature (more than 1 where it comes in encoded).
+        order: the features in the order in which they come; None: as they stand.
+        context: width of the context, which every unit sees; 0 for none.
+        direct: whether inputs are also linked to outputs directly.
+        activation: the activation, a function of tensors.
+
+    The last layer starts at zero, so that the outputs start at its bias.
+
+    Raises:
+        ValueError: ``order`` is not a permutation of the features.
+    """
+
+    order: Tensor
+
+    def __init__(
+        self,
+        features: int,
+        outputs: int,
+        hidden: Sequence[int] = (128, 128),
+        *,
+        inputs: int = 1,
+        order: Sequence[int] | None = None,
+        context: int = 0,
+        direct: bool = False,
+        activation: type[nn.Module] = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        order = list(range(features)) if order is None else [int(k) for k in order]
+        if sorted(order) != list(range(features)):
+            raise ValueError(f"order: expected a permutation of 0 to {features - 1}, got {order}")
+        self.features, self.outputs, self.inputs, self.context = features, outputs, inputs, context
+        self.register_buffer("order", torch.tensor(order))
+        place = torch.empty(features, dtype=torch.long)
+        place[self.order] = torch.arange(1, features + 1)
+        entering = torch.cat([place.repeat_interleave(inputs), torch.zeros(context, dtype=torch.long)])
+        leaving = place.repeat_interleave(outputs)
+
+        degrees = [entering]
+        # units of degree 0 see the context alone: without one they are constants, which the biases give already
+        lowest = 0 if context or features == 1 else 1
+        for width in hidden:
+            degrees.append(lowest + torch.arange(width) * (features - lowest) // width)
+        self.layers = nn.ModuleList(MaskedLinear(b[:, None] >= a) for a, b in pairwise(degrees))
+        self.leave = MaskedLinear(leaving[:, None] > degrees[-1], zero_init=True)
+        self.direct = MaskedLinear(leaving[:, None] > entering, bias=False, zero_init=True) if direct else None
+        self.activation = activation()
+        # how many units of each layer are known when k features are
+        self.ends = [torch.searchsorted(d, torch.arange(features), right=True).tolist() for d in degrees[1:]]
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return (batch, features, outputs) of x (batch, features * inputs); a context left out counts as zeros."""
+        if self.context:
+            x = torch.cat([x, x.new_zeros(len(x), self.context) if context is None else context], 1)
+        h = x
+        for layer in self.layers:
+            h = self.activation(layer(h))
+        out = self.leave(h)
+        if self.direct is not None:
+            out = out + self.direct(x)
+        return out.unflatten(1, (self.features, self.outputs))
+
+
+class IncrementalPass:
+    """The network on n rows of which the features become known one after another, in its order.
+
+    Each unit is computed once, when the last feature that it sees is known: D features cost about one full pass
+    instead of D. There are no gradients. For each feature in turn: take its :meth:`outputs`, choose its value,
+    :meth:`push` it.
+
+    Args:
+        network: the network; its weights must not change meanwhile.
+        n: number of rows.
+        context: (n, context); left out it counts as zeros.
+    """
+
+    @torch.no_grad()
+    def __init__(self, network: MaskedMLP, n: int, context: Tensor | None = None) -> None:
+        self.network, self.known = network, 0
+        self.order: list[int] = network.order.tolist()
+        offsets = torch.arange(network.inputs, device=network.order.device)
+        columns = (network.order[:, None] * network.inputs + offsets).flatten()
+        layers: list[MaskedLinear] = [*network.layers, network.leave]
+        # stages[0] is the input with its features in order, the others are the hidden layers; a known part stands first
+        sizes = [len(columns), *(layer.out_features for layer in layers[:-1])]
+        self.stages = [layers[0].weight.new_zeros(n, size) for size in sizes]
+        self.weights = [layer.weight for layer in layers]
+        self.weights[0] = layers[0].weight[:, columns]
+        self.biases = [layer.bias.expand(n, -1) for layer in layers]
+        self.direct = None if network.direct is None else network.direct.weight[:, columns]
+        if network.context and context is not None:
+            beyond = slice(len(columns), None)
+            self.biases[0] = self.biases[0] + context @ layers[0].masked_weight()[:, beyond].T
+            if network.direct is not None:
+                self.biases[-1] = self.biases[-1] + context @ network.direct.weight[:, beyond].T
+
+    def _linear(self, layer: int, rows: slice) -> Tensor:
+        """Return the sums of these rows of a layer, over the known part of the stage before it."""
+        known = self._size(layer, self.known)
+        weight = self.weights[layer][rows, :known]
+        return torch.addmm(self.biases[layer][:, rows], self.stages[layer][:, :known], weight.T)
+
+    def _size(self, stage: int, known: int) -> int:
+        if known < 0:
+            return 0
+        return known * self.network.inputs if stage == 0 else self.network.ends[stage - 1][known]
+
+    @torch.no_grad()
+    def outputs(self) -> Tensor:
+        """Return the outputs of the next feature, (n, outputs): those of feature ``order[known]``."""
+        for stage in range(1, len(self.stages)):
+            fresh = slice(self._size(stage, self.known - 1), self._size(stage, self.known))
+            if fresh.start < fresh.stop:
+                self.stages[stage][:, fresh] = self.network.activation(self._linear(stage - 1, fresh))
+        first = self.order[self.known] * self.network.outputs
+        rows = slice(first, first + self.network.outputs)
+        out = self._linear(len(self.weights) - 1, rows)
+        if self.direct is not None:
+            seen = self.known * self.network.inputs
+            out = out + self.stages[0][:, :seen] @ self.direct[rows, :seen].T
+        return out
+
+    def push(self, x: Tensor) -> None:
+        """Set the value of the next feature, (n, inputs)."""
+        first = self.known * self.network.inputs
+        self.stages[0][:, first : first + self.network.inputs] = x
+        self.known += 1

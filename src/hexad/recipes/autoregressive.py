@@ -1,0 +1,86 @@
+"""Recipes of autoregressive models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hexad.autoregressive import AR, MADE, NADE
+from hexad.event import Event
+from hexad.recipes.base import Recipe
+
+__all__ = ["RECIPES"]
+
+Width = Annotated[int, Field(ge=1)]
+
+
+def made(
+    event: Event,
+    *,
+    hidden: tuple[Width, ...] | None = None,
+    order: Literal["natural", "random"] = "natural",
+    components: Annotated[int, Field(ge=0)] | None = None,
+    law: Literal["logistic", "gaussian"] = "logistic",
+    direct: bool = True,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    context: int = 0,
+) -> MADE:
+    """Return a MADE: one wide layer for bits, two for what has more than two values."""
+    if hidden is None:
+        hidden = (300,) if event.kind == "binary" else (128, 128)
+    if components is None:
+        components = 5 if event.kind == "ordinal" else 16
+    return MADE(event, hidden, order, components, law, direct, dropout, context)
+
+
+def nade(
+    event: Event,
+    *,
+    hidden: Width = 200,
+    order: Literal["natural", "random"] = "natural",
+    context: int = 0,
+) -> NADE:
+    """Return a NADE."""
+    return NADE(event, hidden, order, context)
+
+
+def ar(
+    event: Event,
+    *,
+    order: Annotated[int, Field(ge=0)] | list[Width] | None = None,
+    method: Literal["cls", "exact"] = "cls",
+    criterion: Literal["bic", "aic"] = "bic",
+    max_order: Width = 32,
+) -> AR:
+    """Return an AR(p) a column."""
+    return AR(event, order, method, criterion, max_order)
+
+
+RECIPES = (
+    Recipe(
+        "made",
+        "autoregressive",
+        made,
+        schemes={"binary": "identity", "ordinal": "identity", "real": "standard"},
+        can=("exact log-likelihood",),
+        settings={"lr": 3e-3, "batch_size": 128},
+    ),
+    Recipe(
+        "nade",
+        "autoregressive",
+        nade,
+        schemes={"binary": "identity"},
+        can=("exact log-likelihood",),
+        settings={"lr": 1e-3, "batch_size": 128},
+    ),
+    Recipe(
+        "ar",
+        "autoregressive",
+        ar,
+        schemes={"real": "standard"},
+        layouts=("series",),
+        can=("exact log-likelihood", "forecast"),
+        closed_form=True,
+    ),
+)

@@ -1,0 +1,96 @@
+"""What a recipe is: a name, and how a model of that name is built for an event."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from hexad.checks import InputError, hint
+from hexad.event import Event
+from hexad.model import GenerativeModel
+from hexad.transforms import Scheme
+
+__all__ = ["Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a named model is built.
+
+    Args:
+        name: what the user calls it.
+        family: ``energy vae gan autoregressive flow diffusion baseline``.
+        build: ``build(event, *, context=0, **options)`` makes the model for the event of model space; its keyword
+            arguments, with their annotations and defaults, are the user's options. None as a default means that the
+            size is picked for the event. Without a parameter ``context`` the model cannot be conditioned.
+        schemes: the preprocessing for each kind of data that it takes; what is absent it cannot take.
+        layouts: the layouts that it takes.
+        can: what it can do beyond sampling, in words: ``exact likelihood``, ``encode``, ...
+        settings: the loop's defaults where they differ from the common ones.
+        closed_form: whether ``prepare`` is its whole fit.
+    """
+
+    name: str
+    family: str
+    build: Callable[..., GenerativeModel]
+    schemes: Mapping[str, Scheme]
+    layouts: tuple[str, ...] = ("vector", "image")
+    can: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    closed_form: bool = False
+    min_dims: int = 1
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The user's options with their defaults; None: picked for the event."""
+        parameters = list(inspect.signature(self.build).parameters.values())[1:]
+        return {p.name: p.default for p in parameters if p.name != "context"}
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the model can be conditioned on a context."""
+        return "context" in inspect.signature(self.build).parameters
+
+    @property
+    def takes(self) -> list[str]:
+        """Kinds and layouts in words: ``binary``, ``ordinal``, ``real``; ``series`` for models of series."""
+        return ["series"] if self.layouts == ("series",) else list(self.schemes)
+
+    def why_not(self, event: Event) -> str | None:
+        """Return why the model cannot take the event, or None where it can."""
+        if event.layout not in self.layouts:
+            how = "; a table in time order is read with --data layout=series" if "series" in self.layouts else ""
+            return f"{self.name} takes {' and '.join(self.layouts)} data, not {event.layout}{how}"
+        if event.kind not in self.schemes:
+            return f"{self.name} takes {', '.join(self.schemes)} columns, not {event.kind} ones"
+        if event.dims < self.min_dims:
+            return f"{self.name} needs at least {self.min_dims} columns, not {event.dims}"
+        return None
+
+    def check_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options, each checked against its annotation.
+
+        Raises:
+            InputError: an unknown name (the nearest is given) or a value of the wrong type.
+        """
+        parameters = inspect.signature(self.build, eval_str=True).parameters
+        checked = {}
+        for name, value in options.items():
+            if name not in self.options:
+                raise InputError(f"unknown option {name!r} of {self.name}{hint(name, self.options)}")
+            annotation = parameters[name].annotation
+            try:
+                checked[name] = TypeAdapter(annotation, config=ConfigDict(strict=False)).validate_python(value)
+            except ValidationError as error:
+                reason = error.errors()[0]["msg"].lower()
+                raise InputError(f"option {name}={value!r} of {self.name}: {reason}") from None
+            if isinstance(value, bool) and annotation is not bool and "bool" not in str(annotation):
+                raise InputError(f"option {name}={value!r} of {self.name}: expected {annotation}, not true or false")
+            if isinstance(checked[name], float) and not math.isfinite(checked[name]):
+                raise InputError(f"option {name}={value!r} of {self.name}: expected a finite number")
+        return checked

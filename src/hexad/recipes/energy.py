@@ -1,0 +1,73 @@
+"""Recipes of energy-based models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hexad.energy import EBM, RBM
+from hexad.event import Event
+from hexad.recipes.base import Recipe
+
+__all__ = ["RECIPES"]
+
+Count = Annotated[int, Field(ge=1)]
+
+
+def rbm(
+    event: Event,
+    *,
+    hidden: Count | Annotated[tuple[Count, ...], Field(min_length=1, max_length=1)] | None = None,
+    chains: Literal["persistent", "data"] = "persistent",
+    k: Count = 1,
+    centred: bool = False,
+    particles: Count = 100,
+) -> RBM:
+    """Return a Bernoulli machine with about as many hidden units as there are columns."""
+    units = hidden[0] if isinstance(hidden, tuple) else hidden
+    return RBM(event, units or min(256, max(32, event.dims)), chains, k, centred, particles)
+
+
+def ebm(
+    event: Event,
+    *,
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None,
+    components: Count | None = None,
+    k: Count = 5,
+    particles: Count | None = None,
+    restart: Annotated[float, Field(ge=0, le=1)] = 0.05,
+    regularisation: Annotated[float, Field(ge=0)] = 1e-4,
+) -> EBM:
+    """Return a tilt of a mixture where columns are few, and of a Gaussian where they are many."""
+    few = event.dims <= 4
+    mixture = 16 if few else 8 if event.dims <= 16 else 1
+    return EBM(
+        event,
+        hidden or ((128, 128) if few else (256, 256)),
+        components or mixture,
+        k,
+        particles or (256 if few else 128),
+        restart,
+        regularisation,
+    )
+
+
+RECIPES = (
+    Recipe(
+        "rbm",
+        "energy",
+        rbm,
+        schemes={"binary": "identity"},
+        can=("log-likelihood", "energy"),
+        settings={"lr": 2e-3, "batch_size": 100},
+    ),
+    Recipe(
+        "ebm",
+        "energy",
+        ebm,
+        schemes={"real": "dequantise", "ordinal": "dequantise"},
+        can=("log-likelihood", "energy"),
+        settings={"lr": 5e-3},
+    ),
+)

@@ -1,0 +1,66 @@
+r"""Elementwise affine maps: fixed ones (standardisation), and the learned one that data initialise (actnorm)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hexad.transforms.base import Transform
+
+__all__ = ["ActNorm", "Affine"]
+
+
+class Affine(Transform):
+    r"""The fixed map z = (x - shift) / scale, elementwise.
+
+    Args:
+        shift, scale: shaped as a record; the scale is positive.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, shift: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        if not bool((scale > 0).all()):
+            raise ValueError("affine map: scale must be positive everywhere")
+        self.register_buffer("shift", shift)
+        self.register_buffer("scale", scale)
+
+    def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return (x - shift) / scale and minus the sum of log scale."""
+        return (x - self.shift) / self.scale, -self.scale.log().sum().expand(x.shape[0])
+
+    def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return z * scale + shift and the sum of log scale."""
+        return z * self.scale + self.shift, self.scale.log().sum().expand(z.shape[0])
+
+
+class ActNorm(Transform):
+    r"""The learned map z = (x - shift) exp(-log_scale), set by the data to mean 0 and variance 1 (Kingma and
+    Dhariwal, 2018).
+
+    Args:
+        features: number of columns of a vector record.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(features))
+        self.log_scale = nn.Parameter(torch.zeros(features))
+
+    def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the normalised x and minus the sum of log_scale."""
+        return (x - self.shift) * torch.exp(-self.log_scale), -self.log_scale.sum().expand(x.shape[0])
+
+    def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Undo it."""
+        return z * torch.exp(self.log_scale) + self.shift, self.log_scale.sum().expand(z.shape[0])
+
+    @torch.no_grad()
+    def prepare(self, x: Tensor) -> Tensor:
+        """Set shift and scale so that x leaves with mean 0 and variance 1; a constant column keeps its scale."""
+        deviation = x.std(0, correction=0)
+        self.shift.copy_(x.mean(0))
+        self.log_scale.copy_(torch.where(deviation > 0, deviation, torch.ones_like(deviation)).log())
+        return self.forward(x)

@@ -1,0 +1,169 @@
+r"""From the record as the user gave it to the space a model works in, and back, with every Jacobian accounted for.
+
+A :class:`Preprocessing` is fitted on the training split before the model exists, because the model's event follows
+from it: standardising a column with a recorded step makes a column with a scaled step. It runs in float64, so that
+multiplying a column by a power of two changes no bit behind it, and no absolute constant sees raw units.
+
+=============  ==========================================================================================
+``identity``   nothing; binary and ordinal codes go in as they are
+``standard``   (x - mean) / deviation a column; recorded steps are scaled along, masses stay masses
+``dequantise`` a uniform draw from each record's cell, then standardise: a density, stated as a bound
+``logit``      for codes alone: a uniform draw from the cell, scaled to (0, 1), then the logit
+``unit``       a uniform draw from the cell, then ordinal and binary columns to (-1, 1), real ones standardised
+=============  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from hexad.event import Event, Support
+from hexad.likelihood import LogLikelihood
+from hexad.randomness import fresh
+from hexad.transforms.affine import Affine
+from hexad.transforms.base import Compose, Transform
+from hexad.transforms.logit import Logit
+
+__all__ = ["Preprocessing", "Scheme"]
+
+Scheme = Literal["identity", "standard", "dequantise", "logit", "unit"]
+
+
+class Preprocessing:
+    """The map from the user's records (batch, \\*shape) to model space and back.
+
+    Make one by :meth:`fit`, or from its JSON form.
+
+    Args:
+        source: the event of the user's records.
+        scheme: one of the table above.
+        shift, scale: of the affine map, float64, shaped as a record.
+        alpha: the margin of the logit.
+    """
+
+    def __init__(self, source: Event, scheme: Scheme, shift: Tensor, scale: Tensor, alpha: float = 0.05) -> None:
+        if scheme not in get_args(Scheme):
+            raise ValueError(f"preprocessing: expected one of {', '.join(get_args(Scheme))}, got {scheme!r}")
+        self.source, self.scheme, self.shift, self.scale, self.alpha = source, scheme, shift, scale, alpha
+        self.widths = source.widths
+        maps: list[Transform] = [Affine(shift, scale)]
+        if scheme == "logit":
+            maps.append(Logit(alpha))
+        self.map = Compose(maps)
+        self.event = self._model_event()
+
+    @classmethod
+    def fit(cls, event: Event, scheme: Scheme, x: Tensor, alpha: float = 0.05) -> Preprocessing:
+        """Fit the scheme on the training split ``x``, (n, \\*event.shape) in the user's units."""
+        x = x.double()
+        zeros, ones = torch.zeros(event.shape, dtype=torch.float64), torch.ones(event.shape, dtype=torch.float64)
+        if scheme == "identity":
+            return cls(event, scheme, zeros, ones, alpha)
+        drawn = scheme != "standard"
+        spread = event.widths.square() / 12 if drawn else zeros
+        shift, scale = x.mean(0), (x.var(0, correction=0) + spread).sqrt()
+        scale = torch.where(scale > 0, scale, ones)
+        levels = torch.tensor([s.levels for s in event.supports], dtype=torch.float64).reshape(event.shape)
+        if scheme == "logit" and not bool((levels > 0).all()):
+            raise ValueError(f"the logit scheme takes binary and ordinal columns, got {event}: use dequantise")
+        if scheme in ("logit", "unit"):
+            # an ordinal cell reaches from k - 1/2 to k + 1/2, all of them from -1/2 to levels - 1/2
+            low, half = -0.5 * ones, levels / 2
+            unit = (low, 2 * half) if scheme == "logit" else (low + half, half)
+            shift, scale = torch.where(levels > 0, unit[0], shift), torch.where(levels > 0, unit[1], scale)
+        return cls(event, scheme, shift, scale, alpha)
+
+    @property
+    def dequantises(self) -> bool:
+        """Whether records are drawn from their cells, so that likelihoods become bounds."""
+        return self.scheme in ("dequantise", "logit", "unit") and bool((self.widths > 0).any())
+
+    def _model_event(self) -> Event:
+        if self.scheme == "identity":
+            return self.source
+        steps = [0.0] * self.source.dims
+        if self.scheme == "standard":
+            steps = (self.widths / self.scale).flatten().tolist()
+        return self.source.with_support([Support("real", step=step) for step in steps])
+
+    def encode(
+        self, x: Tensor, *, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        r"""Return the records in model space and what their log p has to be shifted by.
+
+        Args:
+            x: (batch, \*shape) in the user's units.
+            generator: draws the point of each cell.
+            dtype: of the records in model space.
+
+        Returns:
+            z, (batch, \*shape), and the log-determinant plus, for drawn cells, the log of their volume, (batch,) in
+            float64.
+        """
+        if self.scheme == "identity":
+            return x.to(dtype), torch.zeros(x.shape[0], dtype=torch.float64, device=x.device)
+        x = x.double()
+        widths = self.widths.to(x.device)
+        volume = torch.zeros((), dtype=torch.float64, device=x.device)
+        if self.dequantises:
+            noise = torch.rand(x.shape, generator=fresh(generator, x.device), device=x.device)
+            x = x + (noise.double() - 0.5) * widths
+            volume = torch.where(widths > 0, widths, torch.ones_like(widths)).log().sum()
+        z, log_det = self.map.to(x.device).forward_and_log_det(x)
+        if self.scheme == "standard":
+            # the mass of a cell does not change with its units: only columns without a step have a Jacobian
+            free = torch.where(widths > 0, torch.ones_like(widths), self.scale.to(x.device))
+            log_det = -free.log().sum().expand(x.shape[0])
+        return z.to(dtype), log_det + volume
+
+    def decode(self, z: Tensor) -> Tensor:
+        r"""Return records in the user's units, float64, (batch, \*shape).
+
+        Codes are rounded; real columns with a step are left as they come: a step says not where its grid lies.
+        """
+        if self.scheme == "identity":
+            return z.double()
+        x = self.map.to(z.device).inverse(z.double())
+        levels = [s.levels for s in self.source.supports]
+        if any(levels):
+            top = torch.tensor(levels, dtype=torch.float64, device=x.device).reshape(self.source.shape) - 1
+            x = torch.where(top > 0, x.round().clamp(min=0).minimum(top), x)
+        return x
+
+    def state(self, draws: list[LogLikelihood]) -> LogLikelihood:
+        """Return the statement about the user's records, from one a draw of :meth:`encode` (already shifted)."""
+        if self.dequantises:
+            return LogLikelihood.dequantised(draws, measure=self.source.measure)
+        return draws[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON form; floats keep every bit."""
+        form: dict[str, Any] = {"scheme": self.scheme}
+        if self.scheme != "identity":
+            shift, scale = self.shift.flatten().tolist(), self.scale.flatten().tolist()
+            form |= {"shift": _packed(shift), "scale": _packed(scale)}
+        if self.scheme == "logit":
+            form["alpha"] = self.alpha
+        return form
+
+    @classmethod
+    def from_json(cls, event: Event, form: dict[str, Any]) -> Preprocessing:
+        """Return the preprocessing of a form that :meth:`to_json` made."""
+        fill = {"shift": [0.0], "scale": [1.0]} | form
+        tensors = []
+        for key in ("shift", "scale"):
+            values = torch.tensor(fill[key], dtype=torch.float64)
+            tensors.append(values.expand(math.prod(event.shape)).reshape(event.shape).clone())
+        return cls(event, fill["scheme"], tensors[0], tensors[1], fill.get("alpha", 0.05))
+
+    def __repr__(self) -> str:
+        return f"Preprocessing({self.scheme}: {self.source} -> {self.event})"
+
+
+def _packed(values: list[float]) -> list[float]:
+    """Return one value where all are equal."""
+    return values[:1] if len(set(values)) == 1 else values

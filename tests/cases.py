@@ -1,0 +1,48 @@
+"""One row a method: what it is trained on in the tests, and what keeps its runs short. To add a method is to add a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["CASES", "SOURCES", "Case"]
+
+SOURCES = {"real": "gaussian", "ordinal": "copula", "binary": "tree", "series": "ar2"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method in the tests.
+
+    Args:
+        name: the recipe's.
+        kinds: of SOURCES, those it is tried on.
+        options: small sizes.
+        steps: of a short run.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    steps: int = 30
+
+    def __str__(self) -> str:
+        return self.name
+
+
+CASES = (
+    Case("realnvp", ("real", "ordinal"), {"transforms": 4, "hidden": [32, 32]}),
+    Case("rbm", ("binary",), {"hidden": 8}),
+    Case("ebm", ("real", "ordinal"), {"hidden": [32, 32]}),
+    Case("vae", ("real", "ordinal", "binary"), {"hidden": [32], "latent": 4}),
+    Case("gan", ("real", "ordinal", "binary"), {"hidden": [32, 32]}),
+    Case("made", ("real", "ordinal", "binary"), {"hidden": [64]}),
+    Case("nade", ("binary",), {"hidden": 16}),
+    Case("ar", ("series",)),
+    Case("ddpm", ("real", "ordinal"), {"hidden": [32, 32], "noise_levels": 50}),
+    Case("independent", ("real", "ordinal", "binary")),
+    Case("gaussian", ("real", "ordinal")),
+    Case("gmm", ("real", "ordinal")),
+    Case("chow-liu", ("binary",)),
+    Case("resample", ("real", "ordinal", "binary")),
+)

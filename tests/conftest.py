@@ -1,0 +1,58 @@
+"""What all tests share: one thread, real data where they are, and small runs made once."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import hexad
+from cases import CASES, SOURCES
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real data, or skip: they are the user's, and never part of the project."""
+    folder = os.environ.get("HEXAD_DATA")
+    if not folder:
+        pytest.skip("HEXAD_DATA is not set: it names the folder of real data sets")
+    return Path(folder)
+
+
+@functools.cache
+def source(name: str) -> hexad.Data:
+    """Return a built-in data set, loaded once."""
+    return hexad.load_data(name)
+
+
+@functools.cache
+def short_run(name: str, kind: str) -> hexad.Fitted:
+    """Return a short run of a method on a kind of data, made once."""
+    case = next(case for case in CASES if case.name == name)
+    return hexad.fit(name, source(SOURCES[kind]), steps=case.steps, progress=False, **case.options)
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[[str, str], hexad.Fitted]:
+    """Return the maker of short runs."""
+    return short_run
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Return a caller of the command line in this process: ``command("train", ...) -> (status, out, err)``."""
+    from hexad.cli import main
+
+    def call(*argv: str | Path) -> tuple[int, str, str]:
+        status = main([str(part) for part in argv])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call

@@ -1,0 +1,116 @@
+"""Flows: densities that integrate to 1, agree with the Jacobian of the inverse, and follow their samples."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from hexad.event import Event, Support
+from hexad.flow import Flow, RealNVP
+from hexad.flow.realnvp import coupling_masks
+from hexad.randomness import fork, stream
+from hexad.testing import check_model
+from hexad.transforms import ActNorm, Compose, Permutation
+
+
+def _flow(event: Event, size: float = 0.15, context: int = 0) -> RealNVP:
+    with fork(1):
+        flow = RealNVP(event, transforms=4, hidden=(16,), context=context).double()
+        with torch.no_grad():
+            for parameter in flow.parameters():
+                parameter.add_(size * torch.randn_like(parameter))
+    return flow
+
+
+def test_density_of_two_columns_integrates_to_1():
+    flow = _flow(Event.of(2, "real"))
+    edge = torch.linspace(-12, 12, 601, dtype=torch.float64)
+    grid = torch.cartesian_prod(edge, edge)
+    with torch.no_grad():
+        total = flow.log_prob(grid).exp().sum() * (edge[1] - edge[0]) ** 2
+        moved = (flow.sample(500, generator=stream(0)) - flow._noise(500, stream(0))).abs().mean()
+    assert moved > 0.1  # far from the identity that it starts as
+    assert abs(total - 1) < 1e-4
+
+
+def test_log_prob_is_that_of_the_inverse_by_autodiff():
+    flow = _flow(Event.of((1, 2, 2), "real"))
+    noise = flow._noise(5, stream(0))
+    with torch.no_grad():
+        x = flow.sample(5, generator=stream(0))
+    jacobians = torch.stack(
+        [torch.autograd.functional.jacobian(lambda z: flow.transform.inverse(z[None])[0], row) for row in noise]
+    )
+    base = -0.5 * noise.square().sum(1) - 2 * math.log(2 * math.pi)
+    torch.testing.assert_close(flow.log_prob(x), base - torch.linalg.slogdet(jacobians).logabsdet)
+
+
+def test_path_has_a_state_a_layer_and_ends_at_the_sample():
+    flow = _flow(Event.of((1, 2, 2), "real"))
+    with torch.no_grad():
+        path = flow.path(3, generator=stream(0))
+        assert torch.equal(path.states[-1], flow.sample(3, generator=stream(0)))
+    assert torch.equal(path.states[0].flatten(1), flow._noise(3, stream(0)))
+    assert path.axis == "layer"
+    assert path.labels == ("base", *["AffineCoupling", "ActNorm"] * 4)
+
+
+def test_prepare_normalises_the_data():
+    x = 3 * torch.randn(2000, 2, generator=stream(0)) + 5
+    with fork(0):
+        flow = RealNVP(Event.of(2, "real"), transforms=2, hidden=(8,))
+    before = flow.log_prob(x).mean()
+    flow.prepare(x)
+    z = flow.transform(x)
+    torch.testing.assert_close(z.std(0), torch.ones(2), rtol=1e-3, atol=1e-3)
+    expected = -2 * math.log(3) - math.log(2 * math.pi) - 1  # a Gaussian is fitted at once
+    assert abs(flow.log_prob(x).mean() - expected) < 0.1
+    assert flow.log_prob(x).mean() > before
+
+
+def test_context_moves_the_density():
+    flow = _flow(Event.of(2, "real"), context=3)
+    x, context = torch.zeros(4, 2).double(), torch.randn(4, 3, generator=stream(0)).double()
+    with torch.no_grad():
+        assert not torch.allclose(flow.log_prob(x, context=context), flow.log_prob(x))
+        sample = flow.sample(4, context=context, generator=stream(0))
+        z = flow.transform(sample, context)
+    torch.testing.assert_close(z, flow._noise(4, stream(0)))
+
+
+@pytest.mark.parametrize("shape", [2, 3, (1, 2, 3)])
+def test_contract(shape):
+    flow = _flow(Event.of(shape, "real")).float()
+    check_model(flow, seed=1)
+
+
+@pytest.mark.parametrize("features", [2, 3, 8])
+def test_every_column_is_moved_as_often_as_kept(features):
+    with fork(0):
+        masks = coupling_masks(features, 6)
+        again = coupling_masks(features, 5)
+    assert len(again) == 5
+    assert (torch.stack(masks).sum(0) == 3).all()
+    assert all(torch.equal(a, ~b) for a, b in zip(masks[::2], masks[1::2], strict=True))
+
+
+def test_equal_seeds_are_equal_models():
+    flows = []
+    for _ in range(2):
+        with fork(7):
+            flows.append(RealNVP(Event.of(5, "real"), transforms=4, hidden=(8,)))
+    a, b = (flow.state_dict() for flow in flows)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_words():
+    flow = _flow(Event.of(2, "real"))
+    assert all(word in repr(flow) for word in ("RealNVP", "AffineCoupling", "ActNorm", "MLP"))
+    with pytest.raises(ValueError, match="dequantise first"):
+        Flow(Event.of(2, Support("real", step=1.0)), Compose([ActNorm(2)]))
+    with pytest.raises(ValueError, match="dequantise first"):
+        Flow(Event.of(2, "binary"), Compose([Permutation(torch.arange(2))]))
+    with pytest.raises(ValueError, match="at least 2 columns"):
+        RealNVP(Event.of(1, "real"))

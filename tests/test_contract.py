@@ -1,0 +1,93 @@
+"""Every model of the table keeps the contract, inside (check_model) and as the user sees it (Fitted)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cases import CASES, SOURCES
+from conftest import source
+
+import hexad
+from hexad.recipes import FAMILIES, RECIPES
+from hexad.testing import check_model
+from hexad.train import Settings
+
+PAIRS = [pytest.param(case, kind, id=f"{case}-{kind}") for case in CASES for kind in case.kinds]
+
+
+def test_every_recipe_has_a_case_and_every_family_a_recipe():
+    assert {case.name for case in CASES} == set(RECIPES)
+    assert {recipe.family for recipe in RECIPES.values()} == set(FAMILIES)
+
+
+def test_options_of_recipes_and_of_the_loop_never_overlap():
+    for recipe in RECIPES.values():
+        assert not set(recipe.options) & set(Settings.model_fields), recipe.name
+
+
+@pytest.mark.parametrize(("case", "kind"), PAIRS)
+def test_model_keeps_the_contract(case, kind, run):
+    fitted = run(case.name, kind)
+    raw = source(SOURCES[kind]).tensor("valid")[:64]
+    generator = torch.Generator().manual_seed(0)
+    x = fitted.preprocessing.encode(raw, generator=generator, dtype=fitted.model.dtype)[0]
+    check_model(fitted.model, x=x)
+
+
+@pytest.mark.parametrize(("case", "kind"), PAIRS)
+def test_sample_i_does_not_depend_on_n(case, kind, run):
+    fitted = run(case.name, kind)
+    few, many = fitted.sample(3, seed=1), fitted.sample(300, seed=1)
+    assert np.array_equal(np.asarray(few), np.asarray(many)[:3])
+    assert not np.array_equal(np.asarray(few), np.asarray(fitted.sample(3, seed=2)))
+
+
+@pytest.mark.parametrize(("case", "kind"), PAIRS)
+def test_samples_come_back_in_the_users_types(case, kind, run):
+    fitted, train = run(case.name, kind), source(SOURCES[kind]).train
+    sample = fitted.sample(5, seed=0)
+    assert type(sample) is type(train)
+    assert sample.shape == (5, *train.shape[1:])
+    if isinstance(train, pd.DataFrame):
+        assert list(sample.columns) == list(train.columns)
+        assert list(sample.dtypes) == list(train.dtypes)
+    else:
+        assert sample.dtype == train.dtype
+
+
+@pytest.mark.parametrize(("case", "kind"), PAIRS)
+def test_path_ends_at_the_sample(case, kind, run):
+    fitted = run(case.name, kind)
+    path = fitted.path(4, seed=3)
+    assert path.states.shape[1] == 4
+    assert len(path.labels) == len(path.states) >= 2
+    assert np.array_equal(path.states[-1].numpy(), np.asarray(fitted.sample(4, seed=3), dtype=float))
+
+
+@pytest.mark.parametrize(("case", "kind"), PAIRS)
+def test_likelihood_is_stated_the_same_twice_and_with_its_measure(case, kind, run):
+    fitted, test = run(case.name, kind), source(SOURCES[kind]).test[:50]
+    if fitted.model.log_likelihood(fitted.preprocessing.encode(fitted.format.encode(test))[0]) is None:
+        with pytest.raises(hexad.InputError, match="has no likelihood"):
+            fitted.log_likelihood(test)
+        return
+    first, second = fitted.log_likelihood(test), fitted.log_likelihood(test)
+    assert torch.equal(first.value, second.value)
+    assert first.measure == fitted.event.measure
+    for name in ("value", "low", "high", "mc_stderr"):
+        tensor = getattr(first, name)
+        assert tensor.dtype == torch.float64
+        assert tensor.shape == (50,)
+
+
+@pytest.mark.parametrize(("case", "kind"), PAIRS)
+def test_a_loaded_run_is_the_run(case, kind, tmp_path):
+    data = source(SOURCES[kind])
+    fitted = hexad.fit(case.name, data, steps=3, out=tmp_path / "run", progress=False, **case.options)
+    loaded = hexad.load(tmp_path / "run")
+    assert np.array_equal(np.asarray(fitted.sample(4, seed=0)), np.asarray(loaded.sample(4, seed=0)))
+    assert repr(loaded).startswith(f"Fitted({case.name}, ")
+    for name, tensor in fitted.model.state_dict().items():
+        assert torch.equal(tensor, loaded.model.state_dict()[name]), name

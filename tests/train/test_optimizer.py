@@ -1,0 +1,89 @@
+"""Guarded Adam is Adam with clipping; its schedules; steps that are not finite are left out."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from hexad.train import Settings
+from hexad.train.optimizer import GuardedAdam
+
+
+def _weights(dtype: torch.dtype) -> list[nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    return [nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in ((3, 4), (5,))]
+
+
+def _loss(weights: list[nn.Parameter], k: int) -> torch.Tensor:
+    return sum(((w - k) ** 2).sum() for w in weights) * 10.0  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("clip", [0.0, 1.0, 1e6])
+def test_is_adam_with_clipping(clip, dtype):
+    settings = Settings(clip=clip, schedule="linear", lr=0.05, betas=(0.5, 0.9))
+    mine, theirs = _weights(dtype), _weights(dtype)
+    guarded = GuardedAdam(mine, settings)
+    adam = torch.optim.Adam(theirs, lr=0.05, betas=(0.5, 0.9), foreach=False)
+    for k in range(20):
+        guarded.zero()
+        loss = _loss(mine, k)
+        loss.backward()
+        guarded.step(k / 20, loss, k)
+        adam.zero_grad()
+        _loss(theirs, k).backward()
+        norm = nn.utils.clip_grad_norm_(theirs, clip or math.inf)
+        adam.param_groups[0]["lr"] = 0.05 * (1 - k / 20)
+        adam.step()
+        torch.testing.assert_close(guarded.norm, norm, rtol=1e-5, atol=0)
+    for a, b in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    assert int(guarded.bad) == -1
+
+
+@pytest.mark.parametrize(
+    ("schedule", "at", "share"),
+    [
+        ("constant", 0.9, 1.0),
+        ("linear", 0.25, 0.75),
+        ("cosine", 0.0, 1.0),
+        ("cosine", 0.5, 0.5),
+        ("cosine", 0.25, 0.5 + math.sqrt(0.125)),
+        ("cosine", 1.0, 0.001),
+        ("linear", 1.0, 0.001),
+    ],
+)
+def test_schedules(schedule, at, share):
+    adam = GuardedAdam(_weights(torch.float32), Settings(schedule=schedule, lr=0.2))
+    assert adam.scheduled(at) == pytest.approx(0.2 * share)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_a_step_that_is_not_finite_is_left_out_and_the_first_is_remembered(wrong, clip):
+    weights = _weights(torch.float32)
+    adam = GuardedAdam(weights, Settings(clip=clip))
+    for k in range(6):
+        adam.zero()
+        loss = _loss(weights, k) * (wrong if k in (2, 4) else 1.0)
+        before = [w.detach().clone() for w in weights]
+        loss.backward()
+        adam.step(0.0, loss, k)
+        assert all(torch.equal(a, b) == (k in (2, 4)) for a, b in zip(weights, before, strict=True))
+    assert int(adam.bad) == 2
+    assert float(adam.adam.state[weights[0]]["step"]) == 4
+
+
+def test_state_goes_there_and_back():
+    weights, settings = _weights(torch.float32), Settings()
+    adam = GuardedAdam(weights, settings)
+    loss = _loss(weights, 0)
+    loss.backward()
+    adam.step(0.0, loss, 0)
+    other = GuardedAdam(weights, settings)
+    other.load(adam.tensors())
+    assert other.tensors().keys() == adam.tensors().keys()
+    assert all(torch.equal(a, b) for a, b in zip(other.tensors().values(), adam.tensors().values(), strict=True))

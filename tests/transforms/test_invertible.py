@@ -1,0 +1,140 @@
+"""Every transform inverts, both ways, and its log-determinant is that of its Jacobian by autodiff."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hexad.nn import MLP
+from hexad.randomness import fork
+from hexad.transforms import ActNorm, Affine, AffineCoupling, Compose, Logit, Permutation, Transform
+
+
+def _perturbed(transform: Transform, size: float = 0.2) -> Transform:
+    with torch.no_grad():
+        for parameter in transform.parameters():
+            parameter.add_(size * torch.randn_like(parameter))
+    return transform
+
+
+def _coupling(features: int, context: int = 0) -> AffineCoupling:
+    mask = torch.arange(features) % 2 == 0
+    return AffineCoupling(mask, lambda a, b: MLP(a, b, (8,), context=context, zero_init=True))
+
+
+MAPS = {
+    "affine": lambda d: Affine(torch.randn(d), torch.rand(d) + 0.1),
+    "actnorm": lambda d: _perturbed(ActNorm(d)),
+    "logit": lambda d: Logit(0.05),
+    "permutation": lambda d: Permutation(torch.randperm(d)),
+    "coupling": lambda d: _perturbed(_coupling(d)),
+    "compose": lambda d: Compose([_perturbed(_coupling(d)), Permutation(torch.randperm(d)), _perturbed(ActNorm(d))]),
+}
+
+
+def _made(name: str, d: int, dtype: torch.dtype, n: int, seed: int = 0) -> tuple[Transform, torch.Tensor]:
+    with fork(seed):
+        return MAPS[name](d).to(dtype), (
+            torch.rand(n, d, dtype=torch.float64) if name == "logit" else torch.randn(n, d)
+        ).to(dtype)
+
+
+def _jacobian(f, x: torch.Tensor) -> torch.Tensor:
+    return torch.stack([torch.autograd.functional.jacobian(lambda row: f(row[None])[0], row) for row in x])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", MAPS)
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(d=st.integers(2, 7), n=st.integers(1, 5), seed=st.integers(0, 1000))
+def test_inverse_both_ways(name, dtype, d, n, seed):
+    transform, x = _made(name, d, dtype, n, seed)
+    z, forward = transform.forward_and_log_det(x)
+    back, backward = transform.inverse_and_log_det(z)
+    again = transform.forward(back)
+    # rounding of z moves x by eps (1 + |z|) / slope, and the log-determinant by as much again
+    jacobian = _jacobian(transform.forward, x)
+    spread = 1 + jacobian.abs().amax() + torch.linalg.inv(jacobian).abs().amax()
+    near = float(100 * torch.finfo(dtype).eps * spread * (1 + x.abs().amax() + z.detach().abs().amax()))
+    assert z.shape == x.shape
+    assert forward.shape == backward.shape == (n,)
+    torch.testing.assert_close(back, x, rtol=0, atol=near)
+    torch.testing.assert_close(again, z, rtol=0, atol=near * float(spread))
+    torch.testing.assert_close(forward, -backward, rtol=0, atol=near * d)
+
+
+@pytest.mark.parametrize("name", MAPS)
+@settings(max_examples=5, deadline=None, derandomize=True)
+@given(d=st.integers(2, 6), seed=st.integers(0, 1000))
+def test_log_det_is_that_of_the_jacobian(name, d, seed):
+    transform, x = _made(name, d, torch.float64, 3, seed)
+    z, log_det = transform.forward_and_log_det(x)
+    torch.testing.assert_close(log_det, torch.linalg.slogdet(_jacobian(transform.forward, x)).logabsdet)
+    expected = torch.linalg.slogdet(_jacobian(transform.inverse, z)).logabsdet
+    torch.testing.assert_close(transform.inverse_and_log_det(z)[1], expected)
+
+
+def test_coupling_keeps_one_half_and_moves_the_other_by_it():
+    transform, x = _made("coupling", 6, torch.float64, 1)
+    assert isinstance(transform, AffineCoupling)
+    jacobian = _jacobian(transform.forward, x)[0]
+    kept, moved = transform.kept, transform.moved
+    assert sorted([*kept.tolist(), *moved.tolist()]) == list(range(6))
+    assert torch.equal(jacobian[kept][:, kept], torch.eye(3, dtype=torch.float64))
+    assert not jacobian[kept][:, moved].any()
+    among = jacobian[moved][:, moved]
+    assert not (among - among.diagonal().diag()).any()
+    assert (jacobian[moved][:, kept].abs() > 0).all()
+
+
+def test_coupling_starts_as_the_identity_and_cannot_overflow():
+    coupling, x = _coupling(4), torch.randn(3, 4)
+    z, log_det = coupling.forward_and_log_det(x)
+    assert torch.equal(z, x)
+    assert not log_det.any()
+    with torch.no_grad():
+        coupling.network.layers[-1].bias.fill_(1e6)
+    assert torch.isfinite(coupling.forward_and_log_det(x)[1]).all()
+    assert (coupling.forward_and_log_det(x)[1] >= -3.0 * 2 - 1e-5).all()
+
+
+def test_coupling_reads_its_context():
+    coupling, x = _perturbed(_coupling(4, context=2)), torch.randn(3, 4)
+    z, _ = coupling.forward_and_log_det(x, torch.ones(3, 2))
+    assert not torch.allclose(z, coupling.forward(x))
+    torch.testing.assert_close(coupling.inverse(z, torch.ones(3, 2)), x)
+    torch.testing.assert_close(coupling.forward(x), coupling.forward(x, torch.zeros(3, 2)))
+
+
+def test_actnorm_is_set_to_mean_0_and_variance_1_and_keeps_the_scale_of_a_constant_column():
+    norm = ActNorm(3)
+    x = torch.randn(500, 3) * torch.tensor([2.0, 1e-3, 0.0]) + torch.tensor([5.0, -1.0, 7.0])
+    z = norm.prepare(x)
+    torch.testing.assert_close(z.mean(0), torch.zeros(3), rtol=0, atol=1e-3)
+    torch.testing.assert_close(z.std(0, correction=0), torch.tensor([1.0, 1.0, 0.0]), rtol=1e-3, atol=1e-6)
+    assert norm.log_scale[2] == 0
+    torch.testing.assert_close(z, norm.forward(x))
+    assert torch.equal(ActNorm(3).prepare(x[:1]), torch.zeros(1, 3))  # one record: no spread, and no warning
+
+
+def test_compose_prepares_each_on_what_the_ones_before_it_make():
+    chain = Compose([Affine(torch.zeros(2), torch.full((2,), 0.1)), ActNorm(2), ActNorm(2)])
+    z = chain.prepare(torch.randn(200, 2))
+    torch.testing.assert_close(z.std(0, correction=0), torch.ones(2))
+    second = chain.transforms[2]
+    torch.testing.assert_close(second.log_scale, torch.zeros(2), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Affine(torch.zeros(2), torch.tensor([1.0, 0.0])), "scale must be positive"),
+        (lambda: Logit(0.5), "alpha must be in"),
+        (lambda: Permutation(torch.tensor([0, 0])), "once each"),
+    ],
+)
+def test_words_of_errors(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
