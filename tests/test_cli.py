@@ -104,7 +104,8 @@ def test_forecast_follows_the_data(command, tmp_path):
     assert list(frame.columns) == ["time", "mean", "lower", "upper"]
     assert list(frame["time"]) == ["2010-01", "2010-02", "2010-03", "2010-04", "2010-05", "2010-06"]
     assert (frame["lower"] < frame["mean"]).all()
-    assert Image.open(picture).size[0] > 300
+    with Image.open(picture) as image:
+        assert image.size[0] > 300
 
 
 # -- what the user may get wrong: exit 2, one line, nothing written ------------------------------------------------------

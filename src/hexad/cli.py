@@ -78,6 +78,8 @@ def compare(
     result = run(loaded, models=names, time=time, steps=steps, seeds=seeds, out=out, device=device)
     print(result.table.to_string(index=False, na_rep="-"))
     print(f"report: {result.report}")
+    if not (result.table["status"] == "done").any():
+        raise typer.Exit(_fail(1, "no model was done; the report says why of each"))
 
 
 @app.command()
@@ -99,10 +101,13 @@ def train(
     options = _pairs(set_options, "--set")
     loaded = load_for(model, data, **_pairs(data_options, "--data"))
     run = plan(model, loaded, time=time, steps=steps, out=out, seed=seed, device=device, resume=resume, options=options)
-    _say(loaded.describe())
-    if not run.model.players:
-        _say(f"{model} is a closed form: it is fitted at once and needs none of its budget")
-    fitted = run.train()
+
+    def announce() -> None:
+        _say(loaded.describe())
+        if not run.model.players:
+            _say(f"{model} is a closed form: it is fitted at once and needs none of its budget")
+
+    fitted = run.train(announce=announce)
     if fitted.was_finished:
         _say("the run was finished already; raise --steps or --time to train it further")
     _say(f"{fitted!r}\nrun: {out}")

@@ -316,12 +316,9 @@ class Run:
     folder: Path | None
     resume: bool
 
-    def train(self, progress: bool = True) -> Fitted:
-        """Train it, and return the result."""
+    def train(self, progress: bool = True, announce: Callable[[], None] = lambda: None) -> Fitted:
+        """Train it, and return the result; ``announce`` is called when everything was found good and it begins."""
         device = torch.device(self.config.device)
-        if self.folder:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_json(self.folder / "config.json", self.config.model_dump())
         dtype = self.model.dtype
         sets = {split: self.data.tensor(split).to(device) for split in ("train", "valid")}
         contexts = {split: self.data.context_tensor(split) for split in ("train", "valid")}
@@ -345,7 +342,14 @@ class Run:
             progress=progress,
             title=self.config.model.model,
         )
-        outcome = trainer.run(self.resume)
+
+        def begin() -> None:
+            announce()
+            if self.folder:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                write_json(self.folder / "config.json", self.config.model_dump())
+
+        outcome = trainer.run(self.resume, begin)
         return Fitted(
             model=self.model,
             preprocessing=self.preprocessing,
@@ -550,7 +554,8 @@ def load(folder: str | Path, model: GenerativeModel | None = None, device: str =
     state = folder / "state.safetensors"
     seconds = float(read_tensors(state)[1].get("seconds", 0.0)) if state.exists() else 0.0
     log = read_log(folder / "metrics.jsonl")
-    return Fitted(model.to(pick_device(device)).eval(), preprocessing, form, config, seconds, folder, log)
+    model = model.to(pick_device(device)).eval()
+    return Fitted(model, preprocessing, form, config, seconds=seconds, folder=folder, log=log)
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

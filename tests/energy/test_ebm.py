@@ -129,8 +129,10 @@ def test_forward_runs_are_below_and_reverse_runs_above():
     assert float(forward.exp().mean()) == pytest.approx(math.exp(exact), rel=0.1)
 
 
-def test_chains_leave_the_model_invariant():
-    model, generator = tilted(scale=2.0), stream(7)
+@pytest.mark.parametrize(("k", "restart", "scale"), [(5, 0.05, 2.0), (0, 1.0, 0.5)])
+def test_chains_and_samples_have_the_law_of_the_model(k, restart, scale):
+    model, generator = tilted(scale=scale), stream(7)
+    model.k, model.restart = k, restart
     axis = torch.linspace(-9, 9, 401).double()
     grid = torch.cartesian_prod(axis, axis)
     with torch.no_grad():

@@ -38,6 +38,15 @@ def test_a_full_disk_leaves_the_old_file(room, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["state.safetensors"]
 
 
+def test_a_reader_sees_the_old_file_or_the_new_and_never_both(tmp_path):
+    path = tmp_path / "x"
+    replace_file(path, b"old old old")
+    with open(path, "rb") as reader:
+        replace_file(path, b"new")
+        assert reader.read() == b"old old old"
+    assert path.read_bytes() == b"new"
+
+
 def test_an_error_or_an_interrupt_in_between_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "x"
     replace_file(path, b"old")

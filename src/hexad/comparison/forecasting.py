@@ -88,7 +88,7 @@ def _times(data: Data, steps: int) -> list[Any]:
         start = sum(len(data.split(split)) for split in ("train", "valid", "test"))
         return list(range(start, start + steps))
     index = pd.DatetimeIndex(np.concatenate([data.split(s).index.to_numpy() for s in ("train", "valid", "test")]))
-    rule = pd.infer_freq(index)
+    rule = pd.DatetimeIndex(index, freq="infer").freq
     if rule is None:  # gaps: the usual distance goes on
         step = pd.Series(index).diff().median()
         ahead = pd.DatetimeIndex([index[-1] + step * (k + 1) for k in range(steps)])

@@ -13,61 +13,84 @@ from hexad.diffusion.samplers import Sampler
 from hexad.diffusion.schedules import Schedule, cosine, linear, log_snr_linear
 from hexad.event import Event
 from hexad.nn import ResidualMLP
-from hexad.nn.embedding import SinusoidalEmbedding
+from hexad.nn.embedding import FourierFeatures, SinusoidalEmbedding
 
 __all__ = ["DDPM", "Denoiser", "first_noise"]
 
 
 class Denoiser(nn.Module):
-    r"""A network wrapped around the best linear denoiser of independent columns, of which it learns the rest.
+    r"""A network wrapped around the best linear denoiser, of which it learns the rest.
 
-    With the columns' means m and variances v, :math:`s_t^2 = \alpha_t^2 v + \sigma_t^2` and :math:`y = z - \alpha_t m`,
+    With mean m and covariance :math:`V \Lambda V^T` of the records, :math:`S_t = (\alpha_t^2 \Lambda + \sigma_t^2)^{1/2}` and
+    :math:`y = V^T(z - \alpha_t m)`,
 
-    .. math:: \hat z = m + \frac{\alpha_t v}{s_t^2}\,y + \frac{\sigma_t \sqrt v}{s_t}\,F_\theta\big(y / s_t, t/T, c\big)
+    .. math:: \hat z = m + V\big(\alpha_t \Lambda S_t^{-2}\,y + \sigma_t \Lambda^{1/2} S_t^{-1}\, V^T F_\theta(z, t/T, c)\big)
 
-    so that inputs and targets of the network have unit variance at every level (Karras et al., Elucidating the design space,
-    2022); for v = 1 and m = 0 this is the prediction of the velocity (Salimans and Ho, 2022). F starts at zero.
+    so that F starts at zero where the model is the Gaussian, and its targets have unit variance at every level (after Karras et
+    al., Elucidating the design space, 2022); for m = 0 and unit covariance this is the prediction of the velocity (Salimans and
+    Ho, 2022). Of records with more than 256 columns the diagonal of the covariance alone is taken.
 
     Args:
         features: D.
         schedule: of the forward process.
         hidden: the width of the network, an entry a residual block, all equal.
         context: number of context features.
+        frequencies: of the sines and cosines of its inputs that the network sees beside them.
     """
 
     mean: Tensor
     variance: Tensor
+    spectrum: Tensor
+    basis: Tensor | None
 
-    def __init__(self, features: int, schedule: Schedule, hidden: Sequence[int], context: int = 0) -> None:
+    def __init__(
+        self, features: int, schedule: Schedule, hidden: Sequence[int], context: int = 0, frequencies: int = 4
+    ) -> None:
         super().__init__()
         self.schedule = schedule
         self.context = context
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("variance", torch.ones(features))
+        self.register_buffer("spectrum", torch.ones(features))
+        self.register_buffer("basis", torch.eye(features) if features <= 256 else None)
         self.embedding = SinusoidalEmbedding(64)
-        self.network = ResidualMLP(features, features, hidden, context=64 + context)
+        self.features = FourierFeatures(features, frequencies)
+        self.network = ResidualMLP(self.features.outputs, features, hidden, context=64 + context)
         nn.init.zeros_(self.network.leave.weight)
         nn.init.zeros_(self.network.leave.bias)
 
     def prepare(self, z0: Tensor, spread: Tensor) -> None:
         """Set the moments from the training split (n, D); ``spread`` (D,) is added to the variances."""
-        z0 = z0.double()
-        self.mean.copy_(z0.mean(0))
-        self.variance.copy_(z0.var(0, correction=0) + spread)
+        centred = z0.double() - z0.double().mean(0)
+        variance = centred.square().mean(0) + spread
+        self.mean.copy_(z0.double().mean(0))
+        self.variance.copy_(variance)
+        self.spectrum.copy_(variance)
+        if self.basis is not None:
+            covariance = centred.T @ centred / len(centred) + spread.diag()
+            spectrum, basis = torch.linalg.eigh(covariance)
+            self.spectrum.copy_(spectrum.clamp(min=0))
+            self.basis.copy_(basis)
 
     def forward(self, z: Tensor, t: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the denoised records of z (batch, D) at levels t (batch,)."""
         alpha, sigma = self.schedule.alpha[t, None], self.schedule.sigma[t, None]
-        scale = (alpha.square() * self.variance + sigma.square()).sqrt()
-        y = (z - alpha * self.mean) / scale
+        y = z - alpha * self.mean
         condition = self.embedding(t.to(z.dtype) / self.schedule.levels)
         if self.context:
             given = z.new_zeros(len(z), self.context) if context is None else context
             condition = torch.cat([condition, given], -1)
-        rest = self.network(y, condition)
-        return self.mean + (alpha * self.variance * y + sigma * self.variance.sqrt() * rest) / scale
+        unit = y * (alpha.square() * self.variance + sigma.square()).rsqrt()
+        rest = self.network(self.features(unit), condition)
+        if self.basis is not None:
+            y, rest = y @ self.basis, rest @ self.basis
+        inverse = (alpha.square() * self.spectrum + sigma.square()).rsqrt()
+        z_hat = alpha * self.spectrum * inverse.square() * y + sigma * self.spectrum.sqrt() * inverse * rest
+        return self.mean + (z_hat if self.basis is None else z_hat @ self.basis.T)
 
 
+import os
+FREQ=int(os.environ.get('FREQ',4)); FREQ2=int(os.environ.get('FREQ2',0))
 class DDPM(Diffusion):
     r"""A diffusion with a fixed forward schedule and a learned mean.
 
@@ -109,7 +132,9 @@ class DDPM(Diffusion):
         if variance == "learned" and objective == "simple":
             raise ValueError("the simple loss cannot learn a variance: give 'beta-tilde' or 'beta'")
         variance = variance or ("learned" if objective == "bound" else "beta-tilde")
-        denoiser = Denoiser(event.dims, levels, hidden, context)
+        # wide records are not sharp in single columns, and their first layer would be nine times as large
+        frequencies = FREQ if event.dims <= 32 else FREQ2
+        denoiser = Denoiser(event.dims, levels, hidden, context, frequencies)
         super().__init__(event, denoiser, levels, variance=variance, objective=objective, sampler=sampler)
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The generative adversarial network (Generative Adversarial Nets; Goodfellow et al., 2014), with fully connected players."""
+"""The generative adversarial network (Generative Adversarial Nets; Goodfellow et al., 2014)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["GAN"]
 
 
 class GAN(GenerativeModel, Decoder):
-    r"""A generator of normal noise against a critic, by default with the non-saturating loss and R1.
+    r"""A generator of normal noise against a critic, both fully connected, by default non-saturating with R1.
 
-    The critic's loss adds :math:`\gamma\tfrac12\|\nabla c(x)\|^2` at the data's records, without which the game circles its
-    solution instead of reaching it.
+    The critic's loss adds :math:`\tfrac{\gamma}{2}\|\nabla c(x)\|^2` at the data's records, without which the game
+    circles its solution instead of reaching it.
 
-    Columns whose training records lie in [-1, 1] leave the generator through a tanh, all others linearly: a standardised
-    column has variance 1, so it reaches beyond.
+    Columns whose training records lie in [-1, 1] leave the generator through a tanh, all others linearly: a
+    standardised column has variance 1, so it reaches beyond.
 
     Args:
         event: real, without cells (dequantised where the data have any).
@@ -60,14 +60,15 @@ class GAN(GenerativeModel, Decoder):
             raise ValueError(f"gan: penalty must be at least 0, got {penalty}")
         self.game = LOSSES[choose(loss, LOSSES, "loss")]
         self.latent, self.penalty = latent, penalty
-        self.generator = MLP(latent, event.dims, hidden, context=context)
-        self.critic = MLP(event.dims, 1, hidden, context=context, activation=nn.SiLU)
+        # piecewise linear players resolve narrow modes sooner than smooth ones
+        self.generator = MLP(latent, event.dims, hidden, context=context, activation=nn.LeakyReLU)
+        self.critic = MLP(event.dims, 1, hidden, context=context, activation=nn.LeakyReLU)
         self.register_buffer("bounded", torch.zeros(event.dims, dtype=torch.bool))
 
     @property
     def why_no_likelihood(self) -> str:
         """The generator's law has no density that could be computed."""
-        return "a GAN's density is implicit: its generator can be sampled, but no log p of a record can be computed or bounded"
+        return "a GAN's density is implicit: its generator can be sampled, but log p of a record has no value or bound"
 
     def player_parameters(self, player: str) -> Iterable[nn.Parameter]:
         """Return the parameters of one network."""
@@ -116,9 +117,7 @@ class GAN(GenerativeModel, Decoder):
         device = self.device
         return normal_noise(n, self.latent, fresh(generator, device), device=device, dtype=self.dtype)
 
-    def sample(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Send noise through the generator."""
         return self.decode(self._noise(n, generator), context=context)
 

@@ -23,12 +23,12 @@ def made(
     components: Annotated[int, Field(ge=0)] | None = None,
     law: Literal["logistic", "gaussian"] = "logistic",
     direct: bool = True,
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None,
     context: int = 0,
 ) -> MADE:
-    """Return a MADE: one wide layer for bits, two for what has more than two values."""
+    """Return a MADE: one wide layer for bits and levels, two for reals."""
     if hidden is None:
-        hidden = (300,) if event.kind == "binary" else (128, 128)
+        hidden = {"binary": (300,), "ordinal": (256,)}.get(event.kind, (128, 128))
     if components is None:
         components = 5 if event.kind == "ordinal" else 16
     return MADE(event, hidden, order, components, law, direct, dropout, context)

@@ -135,8 +135,12 @@ class Trainer:
 
     # -- the run ---------------------------------------------------------------------------------------------------
 
-    def run(self, resume: bool = False) -> Outcome:
+    def run(self, resume: bool = False, begin: Callable[[], None] = lambda: None) -> Outcome:
         """Train to the end of the budget; leave the model with the weights to use.
+
+        Args:
+            resume: whether to go on from the folder's state, where it has one.
+            begin: called once, before anything is written and after a state that is resumed was found good.
 
         Raises:
             Interrupted: a signal came; the state is saved.
@@ -146,7 +150,10 @@ class Trainer:
         with fork(self.seed):
             if resume and self.folder and (self.folder / "state.safetensors").exists():
                 self._restore()
+                begin()
+                self._cut_metrics()
             else:
+                begin()
                 self._prepare()
             was_finished = self.finished
             if not self.finished and self.players:
@@ -335,7 +342,10 @@ class Trainer:
             self.finished = True
             self._save()  # the raw weights with the rest: a larger budget goes on from them
         self.model.load_state_dict(self._weights_to_use())
-        self.model.requires_grad_(True).eval()
+        for optimizer in self.optimizers.values():
+            for parameter in optimizer.parameters:
+                parameter.requires_grad_(True)
+        self.model.eval()
 
     def _weights_to_use(self) -> dict[str, Tensor]:
         return self.best_weights or self.average.state_dict()
@@ -382,7 +392,6 @@ class Trainer:
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{path}: not the state of this run ({reason}); train it again elsewhere") from None
-        self._cut_metrics()
 
     def _cut_metrics(self) -> None:
         assert self.folder is not None

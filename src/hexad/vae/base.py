@@ -6,9 +6,9 @@ r"""Variational autoencoders: a latent code z, a decoder p(x | z), and an approx
     \mathrm{ELBO}(x) &= E_q[\log p(x|z)] - \mathrm{KL}(q(z|x)\,\|\,p(z))
         \le E\log\frac1K\sum_{k=1}^K \frac{p(x|z_k)\,p(z_k)}{q(z_k|x)} \le \log p(x) .
 
-The right-hand bound grows with K and reaches log p (Burda, Grosse and Salakhutdinov, 2016). Three parts are chosen, each
-replaceable: the posterior's class, the prior, and the decoder's likelihood. They meet the protocols below; records are flattened
-here, (batch, D). A prior may be any :class:`~hexad.model.Density` on (latent,): a flow, for one.
+The right-hand bound grows with K and reaches log p (Burda, Grosse and Salakhutdinov, 2016). Three parts are chosen,
+each replaceable: the posterior's class, the prior, and the decoder's likelihood. They meet the protocols below; records are
+flattened here, (batch, D). A prior may be any :class:`~hexad.model.Density` on (latent,): a flow, for one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Posterior(Protocol):
         """Return a central code of each record, (batch, latent), of parameters (batch, outputs)."""
 
     def sample_and_log_prob(self, h: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z, a differentiable function of standard normal noise (..., batch, latent), and log q(z | h), (..., batch)."""
+        """Return z, a function of standard normal noise (..., batch, latent), and log q(z | h), (..., batch)."""
 
 
 @runtime_checkable

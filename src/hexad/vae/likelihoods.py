@@ -1,6 +1,6 @@
 r"""Decoder likelihoods: what a column is, given the code.
 
-Each starts at the columns' marginals: :meth:`prepare` fits an offset (and a scale), to which the decoder's output is added.
+Bernoulli and normal start at the columns' marginals: ``prepare`` fits what the decoder's output is added to.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class BernoulliLikelihood(nn.Module):
 
 
 class _Located(nn.Module):
-    """Location and log-scale in units of the fitted ones; the scale is one a column, or another output of the decoder."""
+    """Location and log-scale in fitted units; the scale is one a column, or another output of the decoder."""
 
     offset: Tensor
     spread: Tensor
@@ -67,14 +67,14 @@ class _Located(nn.Module):
         super().__init__()
         choose(scale, ("column", "output"), "scale")
         self.outputs = dims if scale == "column" else 2 * dims
-        # below the marginal's, else the decoder starts by explaining all and the code nothing, where the bound has an optimum
+        # below the marginal's: at it the code explains nothing, and the bound has a poor optimum there
         self.log_scale = nn.Parameter(torch.full((dims,), -1.0))
         self.scale = scale
         self.register_buffer("offset", torch.zeros(dims))
         self.register_buffer("spread", torch.ones(dims))
 
     def prepare(self, x: Tensor) -> None:
-        """Set the offset and the unit of scale to the columns' mean and deviation; a constant column keeps the unit 1."""
+        """Set offset and unit to the columns' mean and deviation; a constant column keeps the unit 1."""
         deviation = x.std(0, correction=0)
         self.offset.copy_(x.mean(0))
         self.spread.copy_(torch.where(deviation > 0, deviation, torch.ones_like(deviation)))

@@ -1,4 +1,4 @@
-r"""The variational autoencoder (Auto-Encoding Variational Bayes; Kingma and Welling, 2014; Rezende, Mohamed and Wierstra, 2014)."""
+r"""The variational autoencoder (Auto-Encoding Variational Bayes; Kingma and Welling, 2014; Rezende et al., 2014)."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ class StandardPrior(nn.Module):
 class VAE(LowerBound, Encoder, Decoder):
     r"""A variational autoencoder with fully connected networks.
 
-    Trained on the evidence lower bound, its divergence in closed form where posterior and prior are normal; the likelihood is
-    stated as the importance-weighted bound of ``draws`` samples.
+    Trained on the evidence lower bound, its divergence in closed form where posterior and prior are normal; the
+    likelihood is stated as the importance-weighted bound of ``draws`` samples.
 
     Args:
         event: binary, ordinal or real.
@@ -124,13 +124,11 @@ class VAE(LowerBound, Encoder, Decoder):
         r"""Return both terms of the bound, each (batch,): its value is the first less the second.
 
         Returns:
-            The reconstruction :math:`\log p(x|z)` at one draw of z, and :math:`\mathrm{KL}(q(z|x), p(z))`, in closed form for
-            a normal posterior and prior, else :math:`\log q(z|x) - \log p(z)` at the same draw.
+            The reconstruction :math:`\log p(x|z)` at one draw of z, and :math:`\mathrm{KL}(q(z|x), p(z))`, in closed
+            form for a normal posterior and prior, else :math:`\log q(z|x) - \log p(z)` at the same draw.
         """
         h = self._encoded(x, context)
-        noise = torch.randn(
-            len(x), self.latent, generator=fresh(generator, x.device), device=x.device, dtype=h.dtype
-        )
+        noise = torch.randn(len(x), self.latent, generator=fresh(generator, x.device), device=x.device, dtype=h.dtype)
         z, log_q = self.posterior.sample_and_log_prob(h, noise)
         if isinstance(self.posterior, DiagonalPosterior) and isinstance(self.prior, StandardPrior):
             kl = kl_normal(*h.chunk(2, -1)).sum(-1)
@@ -138,9 +136,7 @@ class VAE(LowerBound, Encoder, Decoder):
             kl = log_q - self.prior.log_prob(z)
         return self.likelihood.log_prob(x.flatten(1), self.decoder(z, context)), kl
 
-    def elbo(
-        self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def elbo(self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return the evidence lower bound of each record at one draw of z, (batch,)."""
         reconstruction, kl = self.elbo_terms(x, context=context, generator=generator)
         return reconstruction - kl
@@ -153,7 +149,7 @@ class VAE(LowerBound, Encoder, Decoder):
         context: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        r"""Return :math:`\log p(x|z_k) + \log p(z_k) - \log q(z_k|x)`, (samples, batch), with :math:`z_k` drawn from q."""
+        r"""Return :math:`\log p(x|z_k) + \log p(z_k) - \log q(z_k|x)`, (samples, batch), at :math:`z_k` from q."""
         n, flat = len(x), x.flatten(1)
         h = self._encoded(x, context)
         # the draws of a record lie together, so that they are the same whatever records follow it
@@ -208,9 +204,7 @@ class VAE(LowerBound, Encoder, Decoder):
         noise = normal_noise(n, self.event.dims, columns, device=self.device, dtype=self.dtype)
         return self.prior.sample(n, generator=codes), noise
 
-    def sample(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw codes from the prior and records from the decoder."""
         z, noise = self._noise(n, generator)
         return self.likelihood.sample(self.decoder(z, context), noise).unflatten(1, self.event.shape)
