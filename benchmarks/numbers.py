@@ -1,6 +1,6 @@
 """Published and promised numbers, one command each.
 
-    python benchmarks/numbers.py LIST            # the tasks
+    python benchmarks/numbers.py LIST           # the tasks
     python benchmarks/numbers.py kl-realnvp      # run one; its row goes into benchmarks/RESULTS.md
     python benchmarks/numbers.py all
 

@@ -76,7 +76,8 @@ def compare(
     loaded = load_data(data, **_pairs(data_options, "--data"))
     names = models.split(",") if models is not None else None
     result = run(loaded, models=names, time=time, steps=steps, seeds=seeds, out=out, device=device)
-    print(result.table.to_string(index=False, na_rep="-"))
+    shown = ["model", "family", "seed", "kind", "nats", "stderr", "bits_per_dim", "mmd2", "train_seconds", "status"]
+    print(result.table[shown].to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.4g}"))
     print(f"report: {result.report}")
     if not (result.table["status"] == "done").any():
         raise typer.Exit(_fail(1, "no model was done; the report says why of each"))

@@ -25,7 +25,7 @@ from hexad.metrics import KernelDistance
 from hexad.model import GenerativeModel, Trajectory, Validation
 from hexad.randomness import fork, stream
 from hexad.recipes import RECIPES, Recipe, recipe_of
-from hexad.train import Budget, Settings, Trainer, load_weights, read_json, read_tensors, write_json
+from hexad.train import Budget, Settings, Trainer, load_weights, read_json, read_tensors, threads_for, write_json
 from hexad.transforms import Preprocessing
 
 __all__ = ["Fitted", "Run", "RunConfig", "fit", "load", "load_for", "pick_device", "plan"]
@@ -171,12 +171,13 @@ class Fitted:
         if self.model.couples_batch:  # rows of a series follow each other: one stream, a whole number of chunks
             return make(math.ceil(n / chunk) * chunk, generator=stream(base, "sample", device=device))[:n]
         parts = []
-        for k in range(math.ceil(n / chunk)):
-            given = None
-            if rows is not None:
-                given = rows[k * chunk : (k + 1) * chunk]
-                given = torch.cat([given, given[-1:].expand(chunk - len(given), -1)]).to(device)
-            parts.append(make(chunk, context=given, generator=stream(base, "sample", k, device=device)))
+        with threads_for(self.model, chunk):
+            for k in range(math.ceil(n / chunk)):
+                given = None
+                if rows is not None:
+                    given = rows[k * chunk : (k + 1) * chunk]
+                    given = torch.cat([given, given[-1:].expand(chunk - len(given), -1)]).to(device)
+                parts.append(make(chunk, context=given, generator=stream(base, "sample", k, device=device)))
         return torch.cat(parts)[:n]
 
     def _context(self, context: Any, n: int) -> Tensor | None:

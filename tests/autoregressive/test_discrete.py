@@ -194,6 +194,21 @@ def test_dropout_takes_the_generator_and_training_alone():
     assert torch.equal(model.loss(x, generator=stream(0)), -model.log_prob(x))
 
 
+def test_dropout_left_open_goes_by_the_number_of_records():
+    for n, share in ((99, 0.5), (100, 0.0)):
+        model = MADE(BITS, (8,))
+        model.prepare(torch.ones(n, 10))
+        assert float(model.hidden_share) == share
+        other = MADE(BITS, (8,))
+        other.load_state_dict(model.state_dict())
+        x = (torch.rand(64, 10, generator=stream(2)) < 0.5).float()
+        assert torch.equal(model.loss(x, generator=stream(0)), other.loss(x, generator=stream(0)))
+        assert share or torch.equal(model.loss(x), -model.log_prob(x))
+    model = MADE(BITS, (8,), dropout=0.25)
+    model.prepare(torch.ones(100, 10))
+    assert float(model.hidden_share) == 0.25
+
+
 def test_made_learns_a_chain_of_bits():
     g = stream(0)
     x = torch.zeros(4000, 6)

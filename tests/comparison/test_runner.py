@@ -118,6 +118,13 @@ def test_a_model_that_fails_is_a_row_and_the_others_go_on(
     assert table.loc["gaussian", "reason"] == "boom <b> here"
 
 
+def test_conditional_models_are_given_the_context_of_the_test_records(tmp_path: Path) -> None:
+    digits = hexad.load_data("digits", context="label")
+    assert run(digits, tmp_path, "realnvp", steps=2).table["status"].tolist() == ["done"]
+    row = json.loads((tmp_path / "results.json").read_text())["models"][0]
+    assert row["log_likelihood"]["given"] == "label"
+
+
 def test_no_model_done_is_told(data: hexad.Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     break_model(monkeypatch, "gaussian", RuntimeError("boom"))
     assert not run(data, tmp_path, "gaussian").done

@@ -238,6 +238,22 @@ def test_prepare_starts_at_the_marginals():
     assert torch.equal(logistic.scaled(torch.tensor([[0.0], [8.0], [16.0]])), torch.tensor([[-1.0], [0.0], [1.0]]))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("scale", ["column", "output"])
+def test_units(scale):
+    x = records("cells", 50).double()
+    steps = torch.tensor([0.5, 0.0, 0.01])
+    losses = []
+    for c in (1.0, 100.0):
+        event = Event((3,), tuple(Support("real", step=c * float(step)) for step in steps))
+        torch.manual_seed(0)
+        model = VAE(event, 2, (8,), likelihood=likelihood_for(event, scale)).double()
+        model.prepare(c * x)
+        losses.append(model.loss(c * x, generator=seeded()))
+    # the one column without a cell has a density, which shifts; the masses of the others do not
+    assert torch.allclose(losses[1], losses[0] + math.log(100.0), atol=1e-5)
+
+
 def test_words():
     with pytest.raises(ValueError, match="columns must be of one kind"):
         VAE(Event((2,), (Support("binary"), Support("real"))))

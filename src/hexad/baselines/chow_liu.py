@@ -1,5 +1,6 @@
-r"""The Chow-Liu tree: the best tree of pairwise dependences (Approximating discrete probability distributions with dependence
-trees; Chow and Liu, 1968).
+r"""The Chow-Liu tree: the best tree of pairwise dependences.
+
+Approximating discrete probability distributions with dependence trees (Chow and Liu, 1968).
 
 .. math:: \log p(x) = \sum_d \log p(x_d | x_{\pi(d)}),\qquad
           \pi = \text{the spanning tree with the largest } \textstyle\sum_d I(x_d; x_{\pi(d)})
@@ -24,8 +25,8 @@ __all__ = ["ChowLiu", "mutual_information"]
 class ChowLiu(Density):
     r"""The maximum-likelihood tree over binary columns, in float64, without training.
 
-    All counts of a pair of columns are smoothed by ``pseudo_count`` / 4 a cell, so that those of single columns have half of it a
-    value, and tree and conditionals belong to one smoothed distribution.
+    All counts of a pair of columns are smoothed by ``pseudo_count`` / 4 a cell, so that those of single columns have
+    half of it a value, and tree and conditionals belong to one smoothed distribution.
 
     Args:
         event: a binary event.
@@ -82,9 +83,7 @@ class ChowLiu(Density):
             depth, at = depth + (at > 0), self.parent[at]
         return depth + (torch.arange(len(depth), device=depth.device) > 0)
 
-    def sample(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw from the root down, all columns of one depth at once."""
         device, d = self.device, self.event.dims
         u = torch.rand(n, d, generator=fresh(generator, device), device=device, dtype=torch.float64)
@@ -97,21 +96,19 @@ class ChowLiu(Density):
             x[:, columns] = (u[:, columns] < one[columns].T.gather(0, given)).long()
         return x.to(self.dtype).unflatten(1, self.event.shape)
 
-    def path(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Trajectory:
+    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return the record as it is filled from the root down; what is not filled yet is 0."""
         return fill_frames(self.sample(n, context=context, generator=generator), self.depth)
 
 
 def _smoothed(x: Tensor, pseudo_count: float) -> tuple[Tensor, Tensor]:
-    """Return p(x_i = 1), (D,), and p(x_i = x_j = 1), (D, D), each pair's four cells with a quarter of the pseudo-count."""
+    """Return p(x_i = 1), (D,), and p(x_i = x_j = 1), (D, D); a pair's four cells share the pseudo-count."""
     total = len(x) + pseudo_count
     return (x.sum(0) + pseudo_count / 2) / total, (x.T @ x + pseudo_count / 4) / total
 
 
 def mutual_information(ones: Tensor, pairs: Tensor) -> Tensor:
-    r"""Return :math:`I(x_i; x_j)` in nats, (D, D), from p(x_i = 1) and p(x_i = x_j = 1); the diagonal is meaningless."""
+    r"""Return :math:`I(x_i; x_j)` in nats, (D, D), of p(x_i = 1) and p(x_i = x_j = 1); its diagonal has no meaning."""
     i, j = ones[:, None], ones[None, :]
     cells = ((pairs, i, j), (i - pairs, i, 1 - j), (j - pairs, 1 - i, j), (1 - i - j + pairs, 1 - i, 1 - j))
     total = torch.zeros_like(pairs)

@@ -1,6 +1,7 @@
 r"""A density on records that were recorded on a grid: the mass of their cells, bounded from below.
 
-.. math:: \log \int_{cell(x)} p \ge E\log \tfrac1K \textstyle\sum_k p(x + u_k)\,|cell|,\qquad u_k \sim \text{uniform on the cell}
+.. math:: \log \int_{cell(x)} p \ge E\log \tfrac1K \textstyle\sum_k p(x + u_k)\,|cell|,\qquad
+          u_k \sim \text{uniform on the cell}
 """
 
 from __future__ import annotations
@@ -38,9 +39,7 @@ class Dequantised(LowerBound):
         """Fit the density to the values as recorded."""
         self.density.prepare(x, generator=generator)
 
-    def elbo(
-        self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def elbo(self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return the log density at one uniform point of each cell, plus the log of its volume, (batch,)."""
         widths = self.event.widths.to(x.device)
         u = torch.rand(x.shape, generator=fresh(generator, x.device), device=x.device, dtype=torch.float64) - 0.5
@@ -62,19 +61,15 @@ class Dequantised(LowerBound):
         points = [LogLikelihood(bound, "exact", measure=self.event.measure) for bound in bounds]
         return LogLikelihood.dequantised(points, measure=self.event.measure)
 
-    def sample(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return samples of the density; a record is the cell that they lie in."""
         return self.density.sample(n, context=context, generator=generator)
 
-    def path(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Trajectory:
+    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return the density's path."""
         return self.density.path(n, context=context, generator=generator)
 
     @staticmethod
     def where_needed(event: Event, density: Density) -> GenerativeModel:
-        """Return the density itself where it states the event's likelihood exactly, else its bound: cells in several columns."""
+        """Return the density where it is the event's exact likelihood, else (cells in several columns) its bound."""
         return density if event.measure == "density" or event.dims == 1 else Dequantised(event, density)

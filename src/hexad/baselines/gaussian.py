@@ -21,11 +21,11 @@ __all__ = ["Gaussian", "cholesky", "spread_of"]
 class Gaussian(Density):
     r"""The Gaussian of the training split's mean and covariance, in float64, without training.
 
-    Where columns were recorded on a grid of step d, :math:`d^2/12` is added to their variances. With no more rows than columns the
-    covariance is shrunk towards its diagonal by the share D / (n + D), without which it would be singular.
+    Where columns were recorded on a grid of step d, :math:`d^2/12` is added to their variances. With no more rows than
+    columns the covariance is shrunk towards its diagonal by the share D / (n + D), without which it would be singular.
 
-    A record of one column with a step is a cell, whose mass is exact by the cdf. In several columns the model is a density, of
-    which :class:`~hexad.baselines.Dequantised` bounds the cells' masses.
+    A record of one column with a step is a cell, whose mass is exact by the cdf. In several columns the model is a
+    density, of which :class:`~hexad.baselines.Dequantised` bounds the cells' masses.
 
     Args:
         event: a real event, with or without steps.
@@ -63,15 +63,11 @@ class Gaussian(Density):
         z = torch.linalg.solve_triangular(self.factor, (flat - self.mean).T, upper=False)
         return -0.5 * (z.square().sum(0) + flat.shape[1] * math.log(2 * math.pi)) - self.factor.diag().log().sum()
 
-    def sample(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return mean + L z."""
         return self.path(n, context=context, generator=generator).states[-1]
 
-    def path(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Trajectory:
+    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return mean + psi L z for psi from 0 to 1: from the mean to the sample."""
         generator = fresh(generator, self.device)
         z = normal_noise(n, self.event.dims, generator, device=self.device, dtype=self.dtype)
@@ -86,7 +82,11 @@ def spread_of(event: Event) -> Tensor:
 
 
 def cholesky(covariance: Tensor) -> Tensor:
-    """Return the lower factor; where rounding made the matrix indefinite, of one with a ridge of 1e-10 of its diagonal or more."""
+    """Return the lower factor L.
+
+    Where rounding made the matrix indefinite a ridge is added, of 1e-10 of its diagonal or the next power of ten that
+    helps.
+    """
     diagonal = covariance.diag().clamp(min=torch.finfo(covariance.dtype).tiny).diag()
     factor, failed = torch.linalg.cholesky_ex(covariance)
     ridge = 1e-10

@@ -26,13 +26,15 @@ _ROWS = 20_000
 class GaussianMixture(Density):
     r"""A mixture fitted by expectation maximisation (Dempster, Laird and Rubin, 1977), in float64.
 
-    The number of components is doubled from 1 for as long as a held-out tenth becomes more likely; then all rows are fitted (at
-    most 20,000, evenly spread). Where columns were recorded on a grid of step d, :math:`d^2/12` is added to the variances of every component in every
-    iteration, and the held-out rows are drawn from their cells. Masses of cells: as of :class:`~hexad.baselines.Gaussian`.
+    The number of components is doubled from 1 for as long as a held-out tenth becomes more likely; then all rows are
+    fitted (at most 20,000, evenly spread). Where columns were recorded on a grid of step d, :math:`d^2/12` is added to
+    the variances of every component in every iteration, and the held-out rows are drawn from their cells. Masses of
+    cells: as of :class:`~hexad.baselines.Gaussian`.
 
     Args:
         event: a real event, with or without steps.
-        components: their number; None: chosen, of at most 16 and of as few as keeps the covariances below a million numbers.
+        components: their number; None: chosen, of at most 16 and of as few as keeps the covariances below a million
+            numbers.
     """
 
     players = ()
@@ -58,7 +60,10 @@ class GaussianMixture(Density):
         seed = int(torch.randint(2**31 - 1, (), generator=generator, device=x.device))
         order = torch.rand(len(x), generator=generator, device=x.device).argsort().cpu()
         flat = x.flatten(1).double().cpu()
-        flat, order = flat[:: math.ceil(len(flat) / _ROWS)], order[order < math.ceil(len(x) / math.ceil(len(x) / _ROWS))]
+        flat, order = (
+            flat[:: math.ceil(len(flat) / _ROWS)],
+            order[order < math.ceil(len(x) / math.ceil(len(x) / _ROWS))],
+        )
         widths = self.event.widths.flatten()
         # in these units the ridge of 1/12 on every variance is d^2/12, or 1e-6 of the variance where there is no cell
         unit = torch.where(widths > 0, widths, math.sqrt(12e-6) * flat.std(0, correction=0))
@@ -83,22 +88,18 @@ class GaussianMixture(Density):
             widths = self.event.widths.flatten().to(self.means)
             parts = normal_log_cell(flat, self.means[:, 0], self.factors[:, 0, 0].log(), widths)
             return torch.logsumexp(self.log_weights + parts, 1)
-        parts = []
+        densities = []
         for mean, factor in zip(self.means, self.factors, strict=True):
             z = torch.linalg.solve_triangular(factor, (flat - mean).T, upper=False)
-            parts.append(-0.5 * z.square().sum(0) - factor.diag().log().sum())
-        joint = self.log_weights + torch.stack(parts, 1)
+            densities.append(-0.5 * z.square().sum(0) - factor.diag().log().sum())
+        joint = self.log_weights + torch.stack(densities, 1)
         return torch.logsumexp(joint, 1) - 0.5 * flat.shape[1] * math.log(2 * math.pi)
 
-    def sample(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw a component, then the record."""
         return self.path(n, context=context, generator=generator).states[-1]
 
-    def path(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Trajectory:
+    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return mu_k + psi L_k z for psi from 0 to 1: from the mean of the record's component to the sample."""
         device, d = self.device, self.event.dims
         u = torch.rand(n, 1 + d, generator=fresh(generator, device), device=device, dtype=torch.float64)

@@ -2,8 +2,8 @@ r"""Independent columns: the product of the marginals.
 
 .. math:: \log p(x) = \sum_d \log p_d(x_d)
 
-Binary and ordinal columns have smoothed frequencies; real ones a mixture of a few normals each, which gives a cell its mass by
-the cdf.
+Binary and ordinal columns have smoothed frequencies; real ones a mixture of a few normals each, which gives a cell its
+mass by the cdf.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ _ROWS = 20_000
 class Independent(Density):
     r"""The product of one-dimensional fits, in float64, without training.
 
-    A level that was seen c times in n rows has probability :math:`(c + a/L) / (n + a)`: a pseudo-count a, spread evenly over the
-    column's L levels. The number of normals of a real column, at most ``components``, is chosen by the Bayesian information
-    criterion (Schwarz, 1978) of the cells' masses; a fit that looks at more than 20,000 rows takes 20,000 evenly spread ones.
+    A level that was seen c times in n rows has probability :math:`(c + a/L) / (n + a)`: a pseudo-count a, spread
+    evenly over the column's L levels. The number of normals of a real column, at most ``components``, is chosen by the
+    Bayesian information criterion (Schwarz, 1978) of the cells' masses; a fit that looks at more than 20,000 rows
+    takes 20,000 evenly spread ones.
 
     Args:
         event: columns of any kind, also mixed.
@@ -91,9 +92,7 @@ class Independent(Density):
             total = total + torch.logsumexp(self.log_weights + parts, -1).sum(1)
         return total
 
-    def sample(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw every column by itself, by inverse cdfs."""
         device, d = self.device, self.event.dims
         u = torch.rand(n, 2 * d, generator=fresh(generator, device), device=device, dtype=torch.float64)
@@ -113,9 +112,7 @@ class Independent(Density):
                 x[:, columns] = self.means.gather(1, index).T + self.log_scales.exp().gather(1, index).T * z
         return x.unflatten(1, self.event.shape)
 
-    def path(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Trajectory:
+    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return the record as it is filled, column after column; what is not filled yet is 0."""
         x = self.sample(n, context=context, generator=generator)
         return fill_frames(x, torch.arange(self.event.dims, device=x.device))
@@ -126,7 +123,7 @@ class Independent(Density):
 
 
 def fill_frames(x: Tensor, rank: Tensor, frames: int = 13) -> Trajectory:
-    """Return the trajectory in which columns appear by rising ``rank`` (D,) and are 0 before, in at most ``frames`` states."""
+    """Return the trajectory in which columns appear by rising ``rank`` (D,), 0 before, in at most ``frames`` states."""
     last = int(rank.max()) + 1
     counts = torch.linspace(0, last, min(frames, last + 1)).round().long().tolist()
     states = [torch.where(rank.view(x.shape[1:]) < count, x, 0.0) for count in counts]
@@ -136,8 +133,9 @@ def fill_frames(x: Tensor, rank: Tensor, frames: int = 13) -> Trajectory:
 def fit_mixtures(x: Tensor, width: Tensor, components: int, iterations: int = 80) -> tuple[Tensor, Tensor, Tensor]:
     r"""Return log weights, means and log scales, each (components,), of a mixture fitted to the values of one column.
 
-    Expectation maximisation from the quantiles of the distinct values, for 1, 2, ... components; the fit with the largest
-    :math:`\log p - \frac{3K-1}{2}\log n` is kept, with weights of 0 for the components it does not have. No scale is below a tenth
+    Expectation maximisation from the quantiles of the distinct values, for 1, 2, ... components; the fit with the
+    largest :math:`\log p - \frac{3K-1}{2}\log n` is kept, with weights of 0 for the
+    components it does not have. No scale is below a tenth
     of a cell, or 1/1000 of the deviation where there is no cell.
 
     Args:

@@ -15,10 +15,10 @@ __all__ = ["Resample"]
 
 
 class Resample(GenerativeModel):
-    """The bootstrap of the training split: what sample metrics look like where nothing was learned and nothing is wrong.
+    """The bootstrap of the training split: sample metrics where nothing was learned and nothing is wrong.
 
-    The training split is a buffer, empty until :meth:`prepare` or ``load_state_dict`` fills it: its number of rows is the
-    data's, and the only shape of a model that construction does not settle.
+    The training split is a buffer, empty until :meth:`prepare` or ``load_state_dict`` fills it: its number of rows is
+    the data's, and the only shape of a model that construction does not settle.
 
     Args:
         event: columns of any kind.
@@ -46,9 +46,7 @@ class Resample(GenerativeModel):
         """Return zeros, (batch,): nothing is minimised."""
         return x.new_zeros(len(x))
 
-    def sample(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return n records of the training split, drawn uniformly with replacement."""
         device = self.device
         if not len(self.rows):
@@ -56,9 +54,7 @@ class Resample(GenerativeModel):
         u = torch.rand(n, generator=fresh(generator, device), device=device, dtype=torch.float64)
         return self.rows[(u * len(self.rows)).long()].unflatten(1, self.event.shape)
 
-    def path(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Trajectory:
+    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return the mean of the training split and the record."""
         x = self.sample(n, context=context, generator=generator)
         mean = self.rows.mean(0).unflatten(0, self.event.shape).expand_as(x)

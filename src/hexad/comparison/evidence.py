@@ -64,7 +64,8 @@ class Evidence:
     def of(cls, fitted: Fitted, records: Records, rows: int) -> Evidence:
         """Measure a trained model, and keep ``rows`` of its samples as they are made."""
         found = measure(fitted, records)
-        path = fitted.path(rows, seed=0)
+        given = None if records.context is None else np.resize(np.asarray(records.context), rows)
+        path = fitted.path(rows, seed=0, context=given)
         chosen = np.unique(np.linspace(0, len(path.states) - 1, FRAMES).round().astype(int))
         return cls(
             {**found.row, "seed": fitted.config.seed, "status": "done", "reason": None},

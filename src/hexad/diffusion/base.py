@@ -3,10 +3,12 @@ r"""Diffusion models: noise is added level by level, and the way back is learned
 .. math:: p(x_0) = \int p(z_T) \prod_{t=2}^{T} p_\theta(z_{t-1}|z_t)\, p_\theta(x_0|z_1)\, dz, \qquad
           p_\theta(z_{t-1}|z_t) = N(k_t z_t + p_t \hat z_\theta(z_t, t),\ v_t I)
 
-The mean is learned, through the denoised record :math:`\hat z_\theta`; the variance :math:`v_t` is fixed or learned. The bound has three parts:
+The mean is learned, through the denoised record :math:`\hat z_\theta`; the variance :math:`v_t` is fixed or learned.
+The bound has three parts:
 
-.. math:: -\log p(x_0) \le \underbrace{KL(q(z_T|x_0), p(z_T))}_{L_T} + \sum_{t=2}^{T} E\,\underbrace{KL(q(z_{t-1}|z_t,x_0),
-          p_\theta(z_{t-1}|z_t))}_{L_{t-1}} + E\,\underbrace{-\log p_\theta(x_0|z_1)}_{L_0}
+.. math:: -\log p(x_0) \le \underbrace{KL(q(z_T|x_0), p(z_T))}_{L_T}
+          + \sum_{t=2}^{T} E\,\underbrace{KL(q(z_{t-1}|z_t,x_0), p_\theta(z_{t-1}|z_t))}_{L_{t-1}} +
+          E\,\underbrace{-\log p_\theta(x_0|z_1)}_{L_0}
 
 Its minimum over all models is the entropy of the data, not 0.
 """
@@ -75,8 +77,8 @@ class Diffusion(LowerBound, Score):
         denoiser: called with z (batch, D), levels t (batch,) and context; gives the denoised records, (batch, D).
         schedule: of the forward process.
         variance: of the reverse steps, see :class:`~hexad.diffusion.variance.ReverseVariance`.
-        objective: what is minimised and reported as the loss: ``bound``, or ``simple``, the squared error of the predicted
-            noise, which leaves the weights of the bound away (Ho, Jain and Abbeel, 2020).
+        objective: what is minimised and reported as the loss: ``bound``, or ``simple``, the squared error of the
+            predicted noise, which leaves the weights of the bound away (Ho, Jain and Abbeel, 2020).
         sampler: default :class:`~hexad.diffusion.samplers.Ancestral`. The bound is that of ancestral samples.
 
     Attributes:
@@ -121,10 +123,10 @@ class Diffusion(LowerBound, Score):
         return (z * self.unit + self.center).unflatten(-1, self.event.shape)
 
     def denoised(self, z: Tensor, t: Tensor, context: Tensor | None = None) -> Tensor:
-        r"""Return :math:`\hat z` of the reverse steps, (batch, D): for codes the denoiser's, cut to their range [-1, 1].
+        r"""Return :math:`\hat z` of the reverse steps, (batch, D): the denoiser's, cut to [-1, 1] for codes.
 
-        As the record lies in that range, the cut never loosens the bound; training is on the denoiser's own, whose gradient
-        does not vanish outside.
+        As the record lies in that range, the cut never loosens the bound; training is on the denoiser's own, whose
+        gradient does not vanish outside.
         """
         z_hat = self.denoiser(z, t, context)
         return z_hat if self.event.kind == "real" else z_hat.clamp(-1, 1)
@@ -145,7 +147,7 @@ class Diffusion(LowerBound, Score):
 
     def _divergence(self, z0: Tensor, z_hat: Tensor, t: Tensor) -> Tensor:
         ratio = self.variance.log_ratio(t)
-        error = self.weights.error[t, None] * (z0 - z_hat).square()
+        error = self.weights["error"][t, None] * (z0 - z_hat).square()
         return (error * torch.exp(-ratio) + 0.5 * (torch.expm1(-ratio) + ratio)).sum(1)
 
     def reconstruction_term(self, x: Tensor, eps: Tensor, context: Tensor | None = None) -> Tensor:
@@ -164,8 +166,9 @@ class Diffusion(LowerBound, Score):
     ) -> BoundTerms:
         """Return the three parts of the bound.
 
-        L_T is exact. The levels 2 to T are summed one by one where ``draws`` allows; else they are cut into ``draws`` strata,
-        in each of which every record draws a level of its own. L_0 is the mean of up to four draws. Row i does not depend on the other rows, nor on their number.
+        L_T is exact. The levels 2 to T are summed one by one where ``draws`` allows; else they are cut into ``draws``
+        strata, in each of which every record draws a level of its own. L_0 is the mean of up to four draws. Row i does
+        not depend on the other rows, nor on their number.
 
         Args:
             x: records in model space, (batch, \\*event.shape).
@@ -174,28 +177,28 @@ class Diffusion(LowerBound, Score):
             draws: levels drawn a record; None: the model's own number.
         """
         z0, count = self.scaled(x), self.schedule.levels - 1
-        strata = max(1, min(self.draws if draws is None else draws, count))
+        draws = self._draws(self.draws if draws is None else draws)
+        # a stratum holds two draws, whose difference tells their error; with a draw for every level it holds two levels
+        strata = 1 if draws == 1 else draws // 2
         seed = _seed(generator, x.device)
         terms = []
-        for k in range(strata):
+        for k in range(draws):
             own = stream(seed, "level", k, device=x.device)
             u = torch.rand(len(x), 1 + z0.shape[1], generator=own, device=x.device, dtype=torch.float64)
-            t = 2 + ((k + u[:, 0]) * (count / strata)).long().clamp(max=count - 1)
-            terms.append(count / strata * self.reverse_term(z0, t, _normal(u[:, 1:]).to(z0), context))
-        stack = torch.stack(terms)
+            place = torch.full_like(u[:, 0], k) if draws == count else (k // 2 + u[:, 0]) * (count / strata)
+            t = 2 + place.long().clamp(max=count - 1)
+            terms.append(count / draws * self.reverse_term(z0, t, _normal(u[:, 1:]).to(z0), context))
         firsts = []
-        for k in range(min(strata, 4)):
+        for k in range(min(draws, 4)):
             own = stream(seed, "first", k, device=x.device)
-            eps = normal_noise(*z0.shape, own, device=x.device, dtype=z0.dtype)
+            eps = normal_noise(len(x), z0.shape[1], own, device=x.device, dtype=z0.dtype)
             firsts.append(self.reconstruction_term(x, eps, context))
         reverse, reconstruction = torch.stack(terms), torch.stack(firsts)
         return BoundTerms(
             self.prior_term(z0), reverse.sum(0), reconstruction.mean(0), _standard_error(reverse, reconstruction)
         )
 
-    def elbo(
-        self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def elbo(self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return the negative sum of the three parts, each record at one level of its own drawing."""
         return -self.bound_terms(x, context=context, generator=generator, draws=1).total
 
@@ -209,7 +212,8 @@ class Diffusion(LowerBound, Score):
     ) -> Tensor:
         """Return an estimate of the negative bound (or the simple loss) from one denoising a record, (batch,).
 
-        The levels of a batch are spread evenly by a golden-ratio sequence from one random start; a tenth of them is level 1.
+        The levels of a batch are spread evenly by a golden-ratio sequence from one random start; a tenth of them is
+        level 1.
         """
         z0, levels = self.scaled(x), self.schedule.levels
         generator = fresh(generator, x.device)
@@ -226,7 +230,7 @@ class Diffusion(LowerBound, Score):
         t = torch.where(first, 1, 2 + rest.long().clamp(0, levels - 2))
         denoised = self.denoiser(self.schedule.noised(z0, t, eps), t, context)
         reverse = self._divergence(z0, denoised, t)
-        # where it is not taken the last step sees its own record: its far tails would overflow, and 0 times infinity is NaN
+        # where it is not taken the last step sees its own record: far tails overflow, and 0 times infinity is NaN
         x_0 = x.flatten(1)
         mean = torch.where(first[:, None], denoised * self.unit + self.center, x_0)
         reconstruction = -self.last_step.log_prob(x_0, mean)
@@ -249,15 +253,20 @@ class Diffusion(LowerBound, Score):
         budget: int | None = None,
     ) -> LogLikelihood:
         """Return the bound of the ancestral sampler; ``budget`` caps the levels drawn a record."""
-        draws = min(self.draws, budget or self.draws, self.schedule.levels - 1)
+        draws = self._draws(min(self.draws, budget or self.draws))
         terms = self.bound_terms(x, context=context, generator=generator, draws=draws)
         return LogLikelihood(
             -terms.total.double(),
             "lower_bound",
             mc_stderr=terms.stderr.double() if draws > 1 else None,
             measure=self.event.measure,
-            protocol=f"diffusion bound of the ancestral sampler, {draws} of {self.schedule.levels - 1} noise levels a record",
+            protocol=f"bound of ancestral sampling, {draws} of {self.schedule.levels - 1} noise levels a record",
         )
+
+    def _draws(self, wanted: int) -> int:
+        """Return how many levels are drawn: all there are, else one or an even number."""
+        count = self.schedule.levels - 1
+        return count if wanted >= count else max(1, wanted - wanted % 2)
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         r"""Return the score of noised records at levels t, :math:`-\hat\epsilon/\sigma_t`, in the units of model space.
@@ -271,15 +280,11 @@ class Diffusion(LowerBound, Score):
         score = (alpha * self.denoised(z, t) - z) / sigma.square()
         return (score / self.unit).unflatten(1, self.event.shape)
 
-    def sample(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Run the sampler from noise to level 1, then draw the record."""
         return self._states(n, 1, context, generator)[0][-1]
 
-    def path(
-        self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Trajectory:
+    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return some 14 states, evenly spread over the levels, from noise to the record."""
         states, labels = self._states(n, 13, context, generator)
         return Trajectory(torch.stack(states), "noise level", tuple(labels))
@@ -293,7 +298,11 @@ class Diffusion(LowerBound, Score):
         shown = set(torch.linspace(self.schedule.levels, 1, frames).round().long().tolist())
         states, labels = [], []
         steps = self.sampler.run(
-            lambda z_t, t: self.denoised(z_t, t, context), z, self.schedule, self.variance.table(), derive(seed, "steps")
+            lambda z_t, t: self.denoised(z_t, t, context),
+            z,
+            self.schedule,
+            self.variance.table(),
+            derive(seed, "steps"),
         )
         for level, z_t in steps:
             z = z_t
@@ -313,15 +322,18 @@ def _seed(generator: torch.Generator | None, device: torch.device) -> int:
     return int(torch.randint(2**62, (), generator=fresh(generator, device), device=device))
 
 
-def _standard_error(strata: Tensor, repeats: Tensor) -> Tensor:
-    """Return the standard error of the sum over strata plus the mean over repeats, (batch,); 0 for one draw of each.
+def _standard_error(terms: Tensor, repeats: Tensor) -> Tensor:
+    """Return the standard error of the sum over terms plus the mean over repeats, (batch,); 0 for one draw of each.
 
-    A stratum holds one draw; half the squared difference of two neighbours overstates the mean of their variances.
+    The square of the difference of two terms of one stratum has the variance of their sum as its mean, or more.
     """
-    k, r = len(strata), len(repeats)
+    k, r = len(terms), len(repeats)
     if k == 1:
-        return torch.zeros_like(strata[0])
-    return (0.5 * strata.diff(dim=0).square().sum(0) * (k / (k - 1)) + repeats.var(0) / r).sqrt()
+        return torch.zeros_like(terms[0])
+    variance = (terms[0 : k - 1 : 2] - terms[1:k:2]).square().sum(0) + repeats.var(0) / r
+    if k % 2:
+        variance = variance + 0.5 * (terms[-1] - terms[-2]).square()
+    return variance.sqrt()
 
 
 def _normal(u: Tensor) -> Tensor:

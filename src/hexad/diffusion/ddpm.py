@@ -1,4 +1,7 @@
-r"""DDPM: a diffusion whose denoiser is a residual network (Denoising diffusion probabilistic models; Ho, Jain, Abbeel, 2020)."""
+r"""DDPM: a diffusion whose denoiser is a residual network.
+
+Denoising diffusion probabilistic models (Ho, Jain and Abbeel, 2020).
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,16 @@ __all__ = ["DDPM", "Denoiser", "first_noise"]
 class Denoiser(nn.Module):
     r"""A network wrapped around the best linear denoiser, of which it learns the rest.
 
-    With mean m and covariance :math:`V \Lambda V^T` of the records, :math:`S_t = (\alpha_t^2 \Lambda + \sigma_t^2)^{1/2}` and
-    :math:`y = V^T(z - \alpha_t m)`,
+    With mean m and covariance :math:`V \Lambda V^T` of the records,
+    :math:`S_t = (\alpha_t^2 \Lambda + \sigma_t^2)^{1/2}` and :math:`y = V^T(z - \alpha_t m)`,
 
-    .. math:: \hat z = m + V\big(\alpha_t \Lambda S_t^{-2}\,y + \sigma_t \Lambda^{1/2} S_t^{-1}\, V^T F_\theta(z, t/T, c)\big)
+    .. math:: \hat z = m + V\big(\alpha_t \Lambda S_t^{-2}\,y
+              + \sigma_t \Lambda^{1/2} S_t^{-1}\, V^T F_\theta(z, t/T, c)\big)
 
-    so that F starts at zero where the model is the Gaussian, and its targets have unit variance at every level (after Karras et
-    al., Elucidating the design space, 2022); for m = 0 and unit covariance this is the prediction of the velocity (Salimans and
-    Ho, 2022). Of records with more than 256 columns the diagonal of the covariance alone is taken.
+    so that F starts at zero where the model is the Gaussian, and its targets have unit variance at every level (after
+    Karras et al., Elucidating the design space, 2022); for m = 0 and unit covariance this is the prediction of the
+    velocity (Salimans and Ho, 2022). Of records with more than 256 columns the diagonal of the covariance alone is
+    taken.
 
     Args:
         features: D.
@@ -89,8 +94,6 @@ class Denoiser(nn.Module):
         return self.mean + (z_hat if self.basis is None else z_hat @ self.basis.T)
 
 
-import os
-FREQ=int(os.environ.get('FREQ',4)); FREQ2=int(os.environ.get('FREQ2',0))
 class DDPM(Diffusion):
     r"""A diffusion with a fixed forward schedule and a learned mean.
 
@@ -98,9 +101,10 @@ class DDPM(Diffusion):
         event: real, ordinal or binary, not mixed.
         noise_levels: T.
         hidden: the width of the network, an entry a residual block.
-        schedule: ``log-snr`` (default): linear in the log signal-to-noise ratio, from a first level of :func:`first_noise`;
-            ``linear``: :math:`\beta` from 0.1/T to 20/T; ``cosine``.
-        variance: of the reverse steps, ``learned``, ``beta-tilde`` or ``beta``; None: learned, where the bound is what is trained.
+        schedule: ``log-snr`` (default): linear in the log signal-to-noise ratio, from a first level of
+            :func:`first_noise`; ``linear``: :math:`\beta` from 0.1/T to 20/T; ``cosine``.
+        variance: of the reverse steps, ``learned``, ``beta-tilde`` or ``beta``; None: learned, where the bound is what
+            is trained.
         objective: ``bound`` or ``simple``, see :class:`~hexad.diffusion.base.Diffusion`.
         first_level: ratio of the first level's noise to the width of a cell.
         context: number of context features.
@@ -132,8 +136,8 @@ class DDPM(Diffusion):
         if variance == "learned" and objective == "simple":
             raise ValueError("the simple loss cannot learn a variance: give 'beta-tilde' or 'beta'")
         variance = variance or ("learned" if objective == "bound" else "beta-tilde")
-        # wide records are not sharp in single columns, and their first layer would be nine times as large
-        frequencies = FREQ if event.dims <= 32 else FREQ2
+        # of wide records the first layer would outweigh the rest of the network
+        frequencies = 4 if event.dims <= 256 else 0
         denoiser = Denoiser(event.dims, levels, hidden, context, frequencies)
         super().__init__(event, denoiser, levels, variance=variance, objective=objective, sampler=sampler)
 
@@ -147,8 +151,8 @@ class DDPM(Diffusion):
 def first_noise(event: Event, ratio: float = 0.6) -> float:
     """Return the noise of the first level in units of scaled data.
 
-    It is ``ratio`` cells of the narrowest column that was recorded on a grid, the range of codes being 2 and a real column's
-    deviation 1, but not below 0.003 nor above 0.25; 0.01 where no column has a cell or another has none.
+    It is ``ratio`` cells of the narrowest column that was recorded on a grid, the range of codes being 2 and a real
+    column's deviation 1, but not below 0.003 nor above 0.25; 0.01 where no column has a cell or another has none.
 
     >>> round(first_noise(Event.of(2, "real")), 4)
     0.01

@@ -1,8 +1,8 @@
 r"""The last step of the reverse process, :math:`p(x_0 | z_1)`: from the first noise level to a record.
 
-The columns are independent around the denoised record :math:`\hat x(z_1)`, each with one scale. Real columns are normal, with
-the mass of the cell where they were recorded on a grid; ordinal ones are a logistic distribution cut into cells, the outer two
-open, so that the levels' masses sum to 1.
+The columns are independent around the denoised record :math:`\hat x(z_1)`, each with one scale. Real columns are
+normal, with the mass of the cell where they were recorded on a grid; ordinal ones are a logistic distribution cut into
+cells, the outer two open, so that the levels' masses sum to 1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class LastStep(nn.Module):
 
     Args:
         event: whose columns are all real, or all ordinal or binary.
-        noise: standard deviation that the first level leaves in each column, (D,), in model space; the scale starts there.
+        noise: standard deviation that the first level leaves in each column, (D,), in model space; the scale starts
+            there.
         learned: whether the scales are parameters; else they stay.
     """
 
@@ -51,7 +52,7 @@ class LastStep(nn.Module):
         return normal_log_cell(x, mean, self.log_scale, self.widths).sum(1)
 
     def draw(self, mean: Tensor, u: Tensor) -> Tensor:
-        """Return records from uniform draws u (n, D) in (0, 1), by the inverse cdf; integer codes for ordinal columns."""
+        """Return records from uniform u (n, D) in (0, 1), by the inverse cdf; whole codes for ordinal columns."""
         if not self.ordinal:
             return mean + self.log_scale.exp() * torch.special.ndtri(u).to(mean)
         value = mean + self.log_scale.exp() * torch.logit(u).to(mean)

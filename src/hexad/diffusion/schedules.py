@@ -3,7 +3,8 @@ r"""The forward process: how much noise stands at each level.
 .. math:: q(z_t | z_{t-1}) = N(\sqrt{1-\beta_t}\, z_{t-1}, \beta_t I), \qquad
           q(z_t | z_0) = N(\alpha_t z_0, \sigma_t^2 I),\quad \alpha_t^2 = \prod_{s \le t} (1 - \beta_s) = 1 - \sigma_t^2
 
-A schedule is fixed by its signal-to-noise ratios :math:`\alpha_t^2/\sigma_t^2`, which fall with t; all else follows in float64.
+A schedule is fixed by its signal-to-noise ratios :math:`\alpha_t^2/\sigma_t^2`, which fall with t; all else follows in
+float64.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ __all__ = ["Schedule", "Tables", "cosine", "linear", "log_snr_linear"]
 class Tables(nn.Module):
     """Constants in float64 with copies in the module's type and on its device; they are no part of its state.
 
-    The copies are cast from the exact numbers anew whenever the module moves, so that ``.double()`` regains every digit.
+    The copies are cast from the exact numbers anew whenever the module moves, so that ``.double()`` regains every
+    digit.
 
     Args:
         exact: float64 tensors by name; each becomes an attribute.
@@ -32,6 +34,11 @@ class Tables(nn.Module):
         self.exact = exact
         for name, table in exact.items():
             self.register_buffer(name, table.to(torch.get_default_dtype()), persistent=False)
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Return the copy of that name."""
+        table: Tensor = getattr(self, name)
+        return table
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         super()._apply(fn, recurse)
@@ -46,7 +53,8 @@ class Schedule(Tables):
     The posterior that the reverse process is compared with is
     :math:`q(z_{t-1} | z_t, z_0) = N(k_t z_t + p_t z_0, \tilde\beta_t I)` with
 
-    .. math:: k_t = \frac{\sqrt{1-\beta_t}\,\sigma_{t-1}^2}{\sigma_t^2},\quad p_t = \frac{\alpha_{t-1}\beta_t}{\sigma_t^2},\quad
+    .. math:: k_t = \frac{\sqrt{1-\beta_t}\,\sigma_{t-1}^2}{\sigma_t^2},\quad
+              p_t = \frac{\alpha_{t-1}\beta_t}{\sigma_t^2},\quad
               \tilde\beta_t = \frac{\sigma_{t-1}^2}{\sigma_t^2}\beta_t .
 
     Args:
@@ -102,16 +110,16 @@ class Schedule(Tables):
 
 
 def linear(levels: int, first: float = 1e-4, last: float = 0.02) -> Schedule:
-    r"""Return the schedule whose :math:`\beta_t` grows linearly from ``first`` to ``last`` (Ho, Jain and Abbeel, 2020)."""
+    r"""Return the schedule whose :math:`\beta_t` grows linearly from ``first`` to ``last`` (Ho et al., 2020)."""
     if not 0 < first <= last < 1:
         raise ValueError(f"linear schedule: expected 0 < first <= last < 1, got {first} and {last}")
     return _of_log_alpha2(torch.log1p(-torch.linspace(first, last, levels, dtype=torch.float64)).cumsum(0))
 
 
 def cosine(levels: int, offset: float = 0.008) -> Schedule:
-    r"""Return the schedule with :math:`\alpha_t^2 \propto \cos^2(\frac\pi2 \frac{t/T + s}{1 + s})` (Nichol and Dhariwal, 2021).
+    r"""Return the schedule with :math:`\alpha_t^2 \propto \cos^2(\frac\pi2 \frac{t/T + s}{1 + s})`.
 
-    As there, no :math:`\beta_t` exceeds 0.999.
+    As in its source (Nichol and Dhariwal, 2021), no :math:`\beta_t` exceeds 0.999.
     """
     angle = (torch.linspace(0, 1, levels + 1, dtype=torch.float64) + offset) / (1 + offset) * math.pi / 2
     beta = (1 - (angle[1:].cos() / angle[:-1].cos()).square()).clamp(max=0.999)
@@ -119,9 +127,10 @@ def cosine(levels: int, offset: float = 0.008) -> Schedule:
 
 
 def log_snr_linear(levels: int, noise: float, last: float = -8.0) -> Schedule:
-    r"""Return the schedule whose log signal-to-noise ratio falls linearly (Kingma et al., Variational diffusion models, 2021).
+    r"""Return the schedule whose log signal-to-noise ratio falls linearly (Kingma et al., 2021).
 
-    Every level then has the same weight in the bound when the noise is predicted: the bound is trained as smoothly as the
+    Every level then has the same weight in the bound when the noise is predicted: the bound is trained as smoothly as
+        the
     simple loss.
 
     Args:

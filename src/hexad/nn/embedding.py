@@ -11,7 +11,7 @@ __all__ = ["FourierFeatures", "SinusoidalEmbedding"]
 
 
 class SinusoidalEmbedding(nn.Module):
-    r"""Sines and cosines of a number s in [0, 1], then a linear layer and SiLU (after Vaswani et al., 2017; Ho et al., 2020).
+    r"""Sines and cosines of a number s in [0, 1], then a linear layer and SiLU (after Vaswani et al., 2017).
 
     .. math:: e(s) = \mathrm{SiLU}(W [\sin \omega_k s, \cos \omega_k s]_k + b),\qquad
               \omega_k = \tfrac\pi2 \cdot 100^{k/(K-1)},\ k = 0 \dots K-1

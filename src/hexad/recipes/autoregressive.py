@@ -72,7 +72,7 @@ RECIPES = (
         nade,
         schemes={"binary": "identity"},
         can=("exact log-likelihood",),
-        settings={"lr": 1e-3, "batch_size": 128},
+        settings={"lr": 3e-3, "batch_size": 128},
     ),
     Recipe(
         "ar",

@@ -24,7 +24,7 @@ def gan(
 ) -> GAN:
     """Return a GAN whose noise and penalty grow with the record: squared distances, and so squared gradients, do."""
     noise = latent or min(64, max(8, event.dims // 4))
-    gamma = 0.05 * event.dims if penalty is None else penalty
+    gamma = 0.025 * event.dims if penalty is None else penalty
     return GAN(event, noise, hidden or (128, 128, 128), context, loss=loss, penalty=gamma)
 
 
@@ -35,6 +35,6 @@ RECIPES = (
         gan,
         schemes={"binary": "unit", "ordinal": "unit", "real": "dequantise"},
         can=("decode",),
-        settings={"lr": 2e-3, "betas": (0.0, 0.9), "ema": 0.995, "batch_size": 128},
+        settings={"lr": 3e-3, "betas": (0.0, 0.9), "ema": 0.995, "batch_size": 128},
     ),
 )

@@ -4,6 +4,7 @@ from hexad.train.checkpoint import load_weights, read_json, read_tensors, replac
 from hexad.train.loop import Interrupted, Outcome, Trainer
 from hexad.train.progress import ProgressLine
 from hexad.train.settings import Budget, Settings
+from hexad.train.threads import threads_for
 
 __all__ = [
     "Budget",
@@ -16,6 +17,7 @@ __all__ = [
     "read_json",
     "read_tensors",
     "replace_file",
+    "threads_for",
     "write_json",
     "write_tensors",
 ]

@@ -35,6 +35,7 @@ from hexad.train.divergence import NOWHERE, first_bad_layer
 from hexad.train.optimizer import GuardedAdam
 from hexad.train.progress import ProgressLine
 from hexad.train.settings import Budget, Settings
+from hexad.train.threads import threads_for
 
 __all__ = ["Batches", "Interrupted", "Outcome", "Trainer"]
 
@@ -147,7 +148,7 @@ class Trainer:
             Diverged: a value was not finite.
             InputError: ``resume``, and the state is not of this run.
         """
-        with fork(self.seed):
+        with fork(self.seed), threads_for(self.model, self.settings.batch_size):
             if resume and self.folder and (self.folder / "state.safetensors").exists():
                 self._restore()
                 begin()

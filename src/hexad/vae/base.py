@@ -7,8 +7,8 @@ r"""Variational autoencoders: a latent code z, a decoder p(x | z), and an approx
         \le E\log\frac1K\sum_{k=1}^K \frac{p(x|z_k)\,p(z_k)}{q(z_k|x)} \le \log p(x) .
 
 The right-hand bound grows with K and reaches log p (Burda, Grosse and Salakhutdinov, 2016). Three parts are chosen,
-each replaceable: the posterior's class, the prior, and the decoder's likelihood. They meet the protocols below; records are
-flattened here, (batch, D). A prior may be any :class:`~hexad.model.Density` on (latent,): a flow, for one.
+each replaceable: the posterior's class, the prior, and the decoder's likelihood. They meet the protocols below; records
+are flattened here, (batch, D). A prior may be any :class:`~hexad.model.Density` on (latent,): a flow, for one.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ __all__ = ["Ancestral"]
 
 
 class Ancestral(Sampler):
-    r"""Draw :math:`z_{t-1} \sim N(k_t z_t + p_t \hat z_t, v_t I)` for t = T ... 2 (Ho, Jain and Abbeel, 2020, algorithm 2).
+    r"""Draw :math:`z_{t-1} \sim N(k_t z_t + p_t \hat z_t, v_t I)` for t = T ... 2 (Ho et al., 2020, algorithm 2).
 
     The stated bound is that of these samples.
     """

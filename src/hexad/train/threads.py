@@ -1,0 +1,36 @@
+"""How many threads small work is given.
+
+A product that takes 20 microseconds gains little from a second thread, and loses a thousandfold when that thread has
+to wait for a
+busy neighbour: the first then waits, too. So small work stays on one thread, and large work takes what torch was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+__all__ = ["threads_for"]
+
+SMALL = 5e8  # multiplications of one pass; some milliseconds of one core
+
+
+@contextmanager
+def threads_for(model: nn.Module, rows: int) -> Iterator[int]:
+    """Run passes of ``rows`` records through ``model`` on one thread where they are small, and put the number back
+    after.
+
+    Args:
+        model: on the CPU or elsewhere; only its number of parameters counts.
+        rows: records of a pass.
+    """
+    before = torch.get_num_threads()
+    size = max(sum(p.numel() for p in model.parameters()), 1) * rows
+    torch.set_num_threads(1 if size < SMALL else before)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
