@@ -222,9 +222,9 @@ class Fitted:
         parts = []
         for k, start in enumerate(range(0, len(x), size)):
             given = None if rows is None else rows[start : start + size]
-            part = self._score(
-                x[start : start + size], given, draws, stream(seed, "likelihood", k, device=self.model.device)
-            )
+            generator = stream(seed, "likelihood", k, device=self.model.device)
+            with threads_for(self.model, size):
+                part = self._score(x[start : start + size], given, draws, generator)
             if part is None:
                 return None
             parts.append(part)

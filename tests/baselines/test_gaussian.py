@@ -111,7 +111,7 @@ def test_units_change_no_mass(c: float) -> None:
 
 
 def test_digits() -> None:
-    """2.95 bits a dimension for the full Gaussian on dequantised values (NUMBERS): 16 points a cell are a little better."""
+    """2.95 bits a dimension for the full Gaussian on dequantised values (NUMBERS)."""
     from sklearn.datasets import load_digits
 
     x = torch.tensor(load_digits().data)

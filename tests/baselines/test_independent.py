@@ -100,7 +100,7 @@ def test_digits() -> None:
     x = x[torch.randperm(len(x), generator=stream(0, "split"))]
     model = Independent(Event.of((1, 8, 8), Support("ordinal", levels=17)))
     model.prepare(x[:1257])
-    assert -float(model.log_prob(x[1437:]).mean()) / (64 * LN2) == pytest.approx(2.43, abs=0.02)
+    assert -float(model.log_prob(x[1437:]).mean()) / (64 * LN2) == pytest.approx(2.43, abs=0.04)
 
 
 def test_the_path_fills_columns_in_order() -> None:

@@ -160,3 +160,22 @@ def test_embeddings_follow_their_formulas() -> None:
     embedding = SinusoidalEmbedding(5, frequencies=4)
     assert embedding(torch.tensor([0.0, 0.5, 1.0])).shape == (3, 5)
     torch.testing.assert_close(embedding.frequencies[[0, -1]], torch.tensor([math.pi / 2, 50 * math.pi]))
+
+
+@torch.no_grad()
+def test_the_network_s_part_has_the_posterior_s_scale() -> None:
+    """Where F is standard normal, what it adds has the covariance of z_0 given z_t, of which it is the symmetric root."""
+    mix = torch.tensor([[1.0, 0.0], [0.9, 0.2]], dtype=torch.float64)
+    z0 = torch.randn(1000, 2, generator=stream(0, "z"), dtype=torch.float64) @ mix.T
+    schedule = linear(50).double()
+    denoiser = Denoiser(2, schedule, (8,)).double()
+    denoiser.prepare(z0, torch.zeros(2, dtype=torch.float64))
+    z, t = torch.zeros(1, 2, dtype=torch.float64), torch.tensor([20])
+    base, columns = denoiser(z, t), []
+    for unit in torch.eye(2, dtype=torch.float64):
+        denoiser.network.leave.bias.copy_(unit)
+        columns.append((denoiser(z, t) - base)[0])
+    part = torch.stack(columns, 1)
+    snr = (schedule.alpha[20] / schedule.sigma[20]).square()
+    posterior = torch.linalg.inv(torch.linalg.inv(z0.T.cov(correction=0)) + snr * torch.eye(2, dtype=torch.float64))
+    torch.testing.assert_close(part @ part, posterior, rtol=1e-9, atol=1e-12)

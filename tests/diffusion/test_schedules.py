@@ -87,3 +87,12 @@ def test_cosine_follows_its_formula() -> None:
     alpha2 = cosine(1000).exact["alpha"].square()
     want = (math.cos((0.5 + 0.008) / 1.008 * math.pi / 2) / math.cos(0.008 / 1.008 * math.pi / 2)) ** 2
     assert alpha2[500].item() == pytest.approx(want, rel=1e-9)
+
+
+def test_learned_variances_are_piecewise_linear_between_their_knots() -> None:
+    learned = ReverseVariance(linear(30), 1, knots=4).double()
+    assert learned.theta is not None
+    with torch.no_grad():
+        learned.theta.copy_(torch.tensor([[0.0], [1.0], [3.0], [-1.0]]))
+    share = learned.log_ratio(torch.tensor([5, 10, 15, 30])) / learned.tables["gap"][[5, 10, 15, 30]]
+    torch.testing.assert_close(share[:, 0], torch.tensor([0.5, 1.0, 2.0, -1.0], dtype=torch.float64).sigmoid())

@@ -1,8 +1,8 @@
 """How many threads small work is given.
 
 A product that takes 20 microseconds gains little from a second thread, and loses a thousandfold when that thread has
-to wait for a
-busy neighbour: the first then waits, too. So small work stays on one thread, and large work takes what torch was given.
+to wait for a busy neighbour: the first then waits, too. So small work stays on one thread, and large work takes what
+torch was given.
 """
 
 from __future__ import annotations
