@@ -47,7 +47,7 @@ def real(path: str) -> str:
 
 
 def kl_to_truth(model: str, source: str, wall: str) -> dict[str, Any]:
-    """Train on a source with known log p, and return KL(data, model) on its fresh test records with its standard error."""
+    """Train on a source with known log p, and return KL(data, model) on fresh records with its standard error."""
     data = hexad.load_data(source)
     fitted = hexad.fit(model, data, time=wall, seed=0)
     stated = fitted.log_likelihood(data.test)
@@ -73,7 +73,7 @@ def _() -> dict[str, Any]:
 
 
 def made_on(name: str, wall: str) -> dict[str, Any]:
-    """Train MADE on a binary set and return its test log-likelihood; sizes are the recipe's, weights chosen on validation."""
+    """Train MADE on a binary set and return its test log-likelihood, weights chosen on validation."""
     data = hexad.load_data(real(f"binary_density/{name}"))
     row = evaluate(hexad.fit("made", data, time=wall, seed=0), data)
     stated = row["log_likelihood"]

@@ -1,4 +1,4 @@
-"""One row a method: what it is trained on in the tests, and what keeps its runs short. To add a method is to add a row."""
+"""One row a method: what it is trained on in the tests, and what keeps its runs short."""
 
 from __future__ import annotations
 

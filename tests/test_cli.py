@@ -108,7 +108,7 @@ def test_forecast_follows_the_data(command, tmp_path):
         assert image.size[0] > 300
 
 
-# -- what the user may get wrong: exit 2, one line, nothing written ------------------------------------------------------
+# -- what the user may get wrong: exit 2, one line, nothing written --------------------------------------------------
 
 
 def _numbers(rows: int = 60, columns: int = 3) -> pd.DataFrame:

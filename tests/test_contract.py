@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cases import CASES, SOURCES
-from conftest import source
 
 import hexad
+from cases import CASES, SOURCES
+from conftest import source
 from hexad.recipes import FAMILIES, RECIPES
 from hexad.testing import check_model
 from hexad.train import Settings

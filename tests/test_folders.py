@@ -1,4 +1,4 @@
-"""Run folders that are missing, changed, newer, foreign or hostile: one line, exit 2, nothing executed, nothing lost."""
+"""Run folders that are missing, changed, newer, foreign or hostile: one line, exit 2, nothing executed or lost."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from cases import CASES, SOURCES
 from conftest import source
-
 from hexad.checks import InputError
 
 PAIRS = [pytest.param(case, kind, id=f"{case}-{kind}") for case in CASES for kind in case.kinds]

@@ -1,7 +1,7 @@
 """The command line: a thin face over the library, one handler for all errors.
 
-Exit status: 0 done; 2 what the user gave is wrong (one line on standard error); 130 interrupted; 1 a fault of ours, or of
-the machine. Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
+Exit status: 0 done; 2 what the user gave is wrong (one line on standard error); 130 interrupted; 1 a fault of ours, or
+of the machine. Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations

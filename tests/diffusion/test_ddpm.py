@@ -164,7 +164,7 @@ def test_embeddings_follow_their_formulas() -> None:
 
 @torch.no_grad()
 def test_the_network_s_part_has_the_posterior_s_scale() -> None:
-    """Where F is standard normal, what it adds has the covariance of z_0 given z_t, of which it is the symmetric root."""
+    """Where F is standard normal, what it adds has the covariance of z_0 given z_t: it is its symmetric root."""
     mix = torch.tensor([[1.0, 0.0], [0.9, 0.2]], dtype=torch.float64)
     z0 = torch.randn(1000, 2, generator=stream(0, "z"), dtype=torch.float64) @ mix.T
     schedule = linear(50).double()

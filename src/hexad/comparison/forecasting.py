@@ -25,7 +25,7 @@ PICTURES = (".png", ".svg", ".pdf")
 def forecast(
     fitted: Fitted, steps: int, out: str | Path, *, level: float = 0.95, plot: str | Path | None = None
 ) -> list[str]:
-    """Write the ``steps`` rows that follow the data's last: ``time,mean,lower,upper`` (several columns: ``NAME_mean``, ...).
+    """Write the rows that follow the data's last: ``time,mean,lower,upper``, or ``NAME_mean``, ... for several columns.
 
     Args:
         fitted: a run of a model of series.

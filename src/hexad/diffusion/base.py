@@ -15,6 +15,7 @@ Its minimum over all models is the entropy of the data, not 0.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,17 +61,27 @@ class BoundTerms:
         return self.prior + self.diffusion + self.reconstruction
 
 
-def unit_scaling(event: Event) -> tuple[Tensor, Tensor]:
-    """Return centre and half-range of each column, (D,) float64: codes go to [-1, 1], real columns stay as they are."""
+def unit_scaling(event: Event, noise: float = math.inf, first_level: float = 0.6) -> tuple[Tensor, Tensor]:
+    r"""Return centre and unit of each column, (D,) float64: z = (x - centre) / unit.
+
+    Codes go to [-1, 1]. Real columns stay as they are, but those with cells wider than the first level's noise resolves are
+    shrunk until it does: else the model would spend its levels on telling apart what lies within one cell.
+
+    Args:
+        event: of model space.
+        noise: :math:`\sigma_1/\alpha_1`.
+        first_level: the ratio of that noise to the width of a cell that is wanted.
+    """
     levels = torch.tensor([float(s.levels) for s in event.supports], dtype=torch.float64)
-    half = torch.where(levels > 0, (levels - 1) / 2, 1.0)
-    return torch.where(levels > 0, half, 0.0), half
+    half = (levels - 1) / 2
+    shrunk = (event.widths.flatten() * first_level / noise).clamp(min=1)
+    return torch.where(levels > 0, half, 0.0), torch.where(levels > 0, half, shrunk)
 
 
 class Diffusion(LowerBound, Score):
     r"""A diffusion over records of one kind, from its parts: denoiser, schedule, reverse variance, sampler.
 
-    Inside, ordinal codes are scaled to [-1, 1], which is the space of all z; real columns stay as they are.
+    Inside, in the space of all z, ordinal codes are scaled to [-1, 1]; real columns as :func:`unit_scaling` says.
 
     Args:
         event: real, ordinal or binary, not mixed.
@@ -79,6 +90,7 @@ class Diffusion(LowerBound, Score):
         variance: of the reverse steps, see :class:`~hexad.diffusion.variance.ReverseVariance`.
         objective: what is minimised and reported as the loss: ``bound``, or ``simple``, the squared error of the
             predicted noise, which leaves the weights of the bound away (Ho, Jain and Abbeel, 2020).
+        first_level: ratio of the first level's noise to the width of a real column's cell, where the cell is wider.
         sampler: default :class:`~hexad.diffusion.samplers.Ancestral`. The bound is that of ancestral samples.
 
     Attributes:
@@ -97,6 +109,7 @@ class Diffusion(LowerBound, Score):
         *,
         variance: Literal["learned", "beta-tilde", "beta"] | Tensor = "beta-tilde",
         objective: Literal["bound", "simple"] = "bound",
+        first_level: float = 0.6,
         sampler: Sampler | None = None,
     ) -> None:
         super().__init__(event)
@@ -106,11 +119,11 @@ class Diffusion(LowerBound, Score):
             raise ValueError(f"objective of a diffusion: expected 'bound' or 'simple', got {objective!r}")
         self.denoiser, self.schedule, self.objective = denoiser, schedule, objective
         self.sampler = sampler or Ancestral()
-        center, half = unit_scaling(event)
-        noise = schedule.exact["sigma"][1] / schedule.exact["alpha"][1] * half
-        self.last_step = LastStep(event, noise, learned=objective == "bound")
+        noise = schedule.exact["sigma"][1] / schedule.exact["alpha"][1]
+        center, unit = unit_scaling(event, float(noise), first_level)
+        self.last_step = LastStep(event, noise * unit, learned=objective == "bound")
         self.register_buffer("center", center.to(torch.get_default_dtype()), persistent=False)
-        self.register_buffer("unit", half.to(torch.get_default_dtype()), persistent=False)
+        self.register_buffer("unit", unit.to(torch.get_default_dtype()), persistent=False)
         self.variance = ReverseVariance(schedule, event.dims, variance)
         self.weights = Tables({"error": _error_weights(schedule)})
 

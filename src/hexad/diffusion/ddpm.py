@@ -139,13 +139,14 @@ class DDPM(Diffusion):
         # of wide records the first layer would outweigh the rest of the network
         frequencies = 4 if event.dims <= 256 else 0
         denoiser = Denoiser(event.dims, levels, hidden, context, frequencies)
-        super().__init__(event, denoiser, levels, variance=variance, objective=objective, sampler=sampler)
+        super().__init__(
+            event, denoiser, levels, variance=variance, objective=objective, first_level=first_level, sampler=sampler
+        )
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
         """Fit the moments of the denoiser, with the variance of a uniform draw from each cell added."""
-        _, half = unit_scaling(self.event)
-        spread = (self.event.widths.flatten() / half).square() / 12
-        self.denoiser.prepare(self.scaled(x), spread.to(x.device))
+        spread = (self.event.widths.flatten().to(x.device) / self.unit).square() / 12
+        self.denoiser.prepare(self.scaled(x), spread)
 
 
 def first_noise(event: Event, ratio: float = 0.6) -> float:
@@ -157,7 +158,6 @@ def first_noise(event: Event, ratio: float = 0.6) -> float:
     >>> round(first_noise(Event.of(2, "real")), 4)
     0.01
     """
-    _, half = unit_scaling(event)
-    widths = event.widths.flatten() / half
+    widths = event.widths.flatten() / unit_scaling(event)[1]
     noise = torch.where(widths > 0, ratio * widths, 0.01)
     return float(noise.clamp(0.003, 0.25).min())
