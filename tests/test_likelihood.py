@@ -154,6 +154,18 @@ def test_dequantised_takes_an_interval_at_its_low_end_and_carries_errors():
     assert "low end" in stated.protocol
 
 
+def test_dequantised_bounds_that_are_drawn_stay_bounds():
+    # log p is 0 everywhere and the bound -1, drawn with deviation 2: the log of a mean of e^b would come to 0.6
+    noise = 2 * torch.randn(16, 4000, generator=stream(2), dtype=torch.float64)
+    draws = [LogLikelihood(-1 + e, "lower_bound", mc_stderr=torch.tensor(2.0)) for e in noise]
+    stated = LogLikelihood.dequantised(draws, measure="mass")
+    assert stated.kind == "lower_bound"
+    assert abs(float(stated.value.mean()) + 1) < 4 * 2 / (16 * 4000) ** 0.5
+    assert float(stated.errors.mean()) >= 0.45  # 2 / sqrt(16) at least, up to the spread of a deviation of 16 draws
+    one = LogLikelihood.dequantised(draws[:1], measure="mass")
+    torch.testing.assert_close(one.errors, torch.full_like(one.errors, 2.0))
+
+
 def test_report_of_an_exact_mass():
     form = _stated("exact", measure="mass").to_json(dims=2)
     assert json.loads(json.dumps(form, allow_nan=False)) == form

@@ -165,11 +165,15 @@ class LogLikelihood:
         r"""Return the bound of a cell's mass from densities at K uniform points of it, volumes already added.
 
         :math:`\log\int_{cell} p \ge E\log\frac1K\sum_k p(x+u_k)|cell|` (Theis et al. 2016; Burda et al. 2016 for K >
-        1). An interval enters at its low end.
+        1). An interval enters at its low end. Lower bounds, which are drawn themselves, enter by the mean of the draws:
+        the log of a mean of :math:`e^{b_k}` is no bound, as noise of variance v in the :math:`b_k` lifts it by up to v/2.
         """
         first = draws[0]
         inner = torch.stack([p.ends[0] if p.kind == "interval" else p.value for p in draws])
         value, error = importance_bound(inner)
+        if first.kind == "lower_bound":
+            value = inner.mean(0)
+            error = inner.std(0) / math.sqrt(len(draws)) if len(draws) > 1 else torch.zeros_like(value)
         carried = torch.stack([p.errors for p in draws]).square().mean(0).div(len(draws)).sqrt()
         count = f"{len(draws)} sample{'s' if len(draws) > 1 else ''}"
         ends = ", at the interval's low end" if first.kind == "interval" else ""

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from hexad import fit
 from hexad.baselines import Resample
 from hexad.event import Event
 from hexad.randomness import stream
@@ -18,6 +20,13 @@ def test_records_are_drawn_with_replacement_and_equally_often() -> None:
     found = (drawn[:, None] == ROWS.flatten(1)).all(2)
     assert found.any(1).all()
     assert ((found.double().mean(0) - 1 / 3).abs() < 0.025).all()
+
+
+def test_samples_are_the_records_to_the_last_bit() -> None:
+    # seconds since 1970: in float32 they are 128 apart
+    times = 1.6e9 + 100 * torch.randn(50, 2, generator=stream(1), dtype=torch.float64)
+    fitted = fit("resample", times.numpy(), steps=1, progress=False)
+    assert np.isin(fitted.sample(200, seed=0), times.numpy()).all()
 
 
 def test_weights_alone_bring_the_records_back() -> None:

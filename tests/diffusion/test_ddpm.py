@@ -33,6 +33,27 @@ def test_the_first_level_is_about_half_a_cell() -> None:
 
 
 @torch.no_grad()
+def test_columns_with_wide_cells_are_shrunk_to_the_first_level() -> None:
+    steps = (0.05, 2.0, 0.0)
+    event = Event((3,), tuple(Support("real", step=step) for step in steps))
+    model = small(event).double()
+    noise = float(model.schedule.exact["sigma"][1] / model.schedule.exact["alpha"][1])
+    assert noise == pytest.approx(0.01)
+    torch.testing.assert_close(model.unit, torch.tensor([3.0, 120.0, 1.0], dtype=torch.float64), rtol=1e-5, atol=0)
+    # the coordinate is the model's own affair: with a cell the value is a mass, and a column of one value has mass 1
+    x = torch.randn(200, 3, generator=stream(0, "x"), dtype=torch.float64)
+    x[:, 1] = 0.0
+    model.prepare(x)
+    other = small(Event((2,), (event.supports[0], event.supports[2]))).double()
+    other.prepare(x[:, [0, 2]])
+    with_it, without = (
+        float(m.bound_terms(rows, generator=stream(0, "b"), draws=19).total.mean())
+        for m, rows in ((model, x), (other, x[:, [0, 2]]))
+    )
+    assert -0.2 < with_it - without < 1.0
+
+
+@torch.no_grad()
 def test_before_training_it_is_the_best_linear_denoiser() -> None:
     generator = stream(0, "data")
     mix = torch.randn(4, 4, generator=generator, dtype=torch.float64)

@@ -29,7 +29,9 @@ class Resample(GenerativeModel):
 
     def __init__(self, event: Event) -> None:
         super().__init__(event)
-        self.register_buffer("rows", torch.zeros(0, event.dims))
+        # bits and levels are exact in any type, real values only in the one that they were read in
+        coded = event.kind in ("binary", "ordinal")
+        self.register_buffer("rows", torch.zeros(0, event.dims, dtype=torch.float32 if coded else torch.float64))
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
         """Keep the records."""

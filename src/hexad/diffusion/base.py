@@ -64,8 +64,8 @@ class BoundTerms:
 def unit_scaling(event: Event, noise: float = math.inf, first_level: float = 0.6) -> tuple[Tensor, Tensor]:
     r"""Return centre and unit of each column, (D,) float64: z = (x - centre) / unit.
 
-    Codes go to [-1, 1]. Real columns stay as they are, but those with cells wider than the first level's noise resolves are
-    shrunk until it does: else the model would spend its levels on telling apart what lies within one cell.
+    Codes go to [-1, 1]. Real columns stay as they are, but those whose cells are wide for the first level's noise are
+    shrunk until they are not: else the levels would be spent on telling apart what lies within one cell.
 
     Args:
         event: of model space.

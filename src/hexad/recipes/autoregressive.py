@@ -28,7 +28,7 @@ def made(
 ) -> MADE:
     """Return a MADE: one wide layer for bits and levels, two for reals."""
     if hidden is None:
-        hidden = {"binary": (300,), "ordinal": (256,)}.get(event.kind, (128, 128))
+        hidden = {"binary": (200,), "ordinal": (256,)}.get(event.kind, (128, 128))
     if components is None:
         components = 5 if event.kind == "ordinal" else 16
     return MADE(event, hidden, order, components, law, direct, dropout, context)

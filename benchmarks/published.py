@@ -1,8 +1,8 @@
 """Published and promised numbers, one command each.
 
-    python benchmarks/numbers.py LIST           # the tasks
-    python benchmarks/numbers.py kl-realnvp      # run one; its row goes into benchmarks/RESULTS.md
-    python benchmarks/numbers.py all
+    python benchmarks/published.py LIST           # the tasks
+    python benchmarks/published.py kl-realnvp      # run one; its row goes into benchmarks/RESULTS.md
+    python benchmarks/published.py all
 
 Real data are read from the folder that HEXAD_DATA names. A task is run again in place of its old row.
 """
@@ -144,7 +144,7 @@ def main(names: list[str]) -> None:
     for name in TASKS if names == ["all"] else names:
         began = time.monotonic()
         row = TASKS[name]()
-        row |= {"wall": f"{time.monotonic() - began:.0f} s", "command": f"python benchmarks/numbers.py {name}"}
+        row |= {"wall": f"{time.monotonic() - began:.0f} s", "command": f"python benchmarks/published.py {name}"}
         row |= {"machine": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"}
         row |= {"python": platform.python_version(), "hexad": hexad.__version__}
         rows = json.loads(ROWS.read_text()) if ROWS.exists() else {}
@@ -156,7 +156,7 @@ def main(names: list[str]) -> None:
 def write_results() -> None:
     """Write RESULTS.md from the rows."""
     rows = json.loads(ROWS.read_text())
-    lines = ["# Results", "", "Written by `benchmarks/numbers.py`; each row names its command.", ""]
+    lines = ["# Results", "", "Written by `benchmarks/published.py`; each row names its command.", ""]
     lines += [
         "| task | wanted or published | ours | kind | protocol | seeds | wall | machine | command |",
         "|---|" + "---|" * 8,
