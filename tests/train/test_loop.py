@@ -16,7 +16,7 @@ from hexad.checks import Diverged
 from hexad.model import Validation
 from hexad.randomness import fork, stream
 from hexad.train import ProgressLine, read_tensors
-from hexad.train.loop import Batches
+from hexad.train.batches import Batches
 
 
 def _lines(folder) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Training: one loop for all families, its settings and budget, its files."""
 
 from hexad.train.checkpoint import load_weights, read_json, read_tensors, replace_file, write_json, write_tensors
-from hexad.train.loop import Interrupted, Outcome, Trainer
+from hexad.train.interruption import Interrupted
+from hexad.train.loop import Outcome, Trainer
 from hexad.train.progress import ProgressLine
 from hexad.train.settings import Budget, Settings
 from hexad.train.threads import threads_for

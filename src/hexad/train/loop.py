@@ -14,12 +14,10 @@ from __future__ import annotations
 import copy
 import json
 import math
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,51 +28,20 @@ from torch import Tensor
 from hexad.checks import Diverged, InputError
 from hexad.model import GenerativeModel, Validation
 from hexad.randomness import derive, fork, stream
+from hexad.train.batches import Batches
 from hexad.train.checkpoint import load_weights, read_tensors, write_tensors
 from hexad.train.divergence import NOWHERE, first_bad_layer
+from hexad.train.interruption import Interrupted, stop_on_signals
 from hexad.train.optimizer import GuardedAdam
 from hexad.train.progress import ProgressLine
 from hexad.train.settings import Budget, Settings
 from hexad.train.threads import threads_for
 
-__all__ = ["Batches", "Interrupted", "Outcome", "Trainer"]
+__all__ = ["Outcome", "Trainer"]
 
 Encode = Callable[[Tensor, torch.Generator], Tensor]
 Measure = Callable[[GenerativeModel, torch.Generator], Validation]
 VALIDATION_ROWS, VALIDATION_CHUNK = 4096, 1024
-
-
-class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop (Ctrl-C, SIGTERM) and has saved its state."""
-
-
-@dataclass
-class Batches:
-    """Records in random order, epoch after epoch, as a function of the seed and the batch's number alone.
-
-    Args:
-        x: records, (n, ...), on the device.
-        context: what they are conditioned on, (n, features), or None.
-        size: records a batch; what does not fill the last one of an epoch waits for another epoch's order.
-        seed: of the order.
-    """
-
-    x: Tensor
-    context: Tensor | None
-    size: int
-    seed: int
-    _epoch: int = field(default=-1, repr=False)
-    _order: Tensor = field(default_factory=lambda: torch.empty(0), repr=False)
-
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor | None]:
-        """Return batch ``number``: its records and their context."""
-        size = min(self.size, len(self.x))
-        epoch, k = divmod(number, len(self.x) // size)
-        if epoch != self._epoch:
-            order = torch.randperm(len(self.x), generator=stream(self.seed, "order", epoch))
-            self._epoch, self._order = epoch, order.to(self.x.device)
-        rows = self._order[k * size : (k + 1) * size]
-        return self.x[rows], None if self.context is None else self.context[rows]
 
 
 @dataclass(frozen=True)
@@ -158,7 +125,7 @@ class Trainer:
                 self._prepare()
             was_finished = self.finished
             if not self.finished and self.players:
-                with _signals() as stop, ProgressLine(self.title, self.progress) as line:
+                with stop_on_signals() as stop, ProgressLine(self.title, self.progress) as line:
                     self._loop(stop, line)
             self._finish()
         return Outcome(self.step, self.seconds, self.best, was_finished)
@@ -414,24 +381,3 @@ class Trainer:
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
-
-
-@contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """Catch Ctrl-C and SIGTERM as a flag, so that a step is finished and saved; a second one is taken at its word."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def handle(number: int, frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

@@ -1,0 +1,238 @@
+"""``Fitted``: a trained model with everything between it and the user's own records, and how it is loaded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hexad.checks import InputError, one_line
+from hexad.data import Format
+from hexad.event import Event
+from hexad.fitted.config import RunConfig, assemble, pick_device, read_log
+from hexad.likelihood import LogLikelihood
+from hexad.model import GenerativeModel, Trajectory
+from hexad.randomness import stream
+from hexad.recipes import RECIPES, recipe_of
+from hexad.train import Settings, load_weights, read_tensors, threads_for
+from hexad.transforms import Preprocessing
+
+__all__ = ["Fitted", "load"]
+
+LIKELIHOOD_ROWS = 4096  # rows, draws included, that are scored at once
+DEQUANTISATION_DRAWS = 16
+
+
+@dataclass(eq=False)
+class Fitted:
+    """A trained model with everything between it and the user's own records.
+
+    Attributes:
+        model: the model, in eval mode, in model space.
+        preprocessing: from the user's records to model space.
+        format: the user's columns, order and types.
+        config: the run's config.
+        seconds: of the training loop.
+        folder: the run's folder, or None.
+        log: the lines of ``metrics.jsonl``.
+    """
+
+    model: GenerativeModel
+    preprocessing: Preprocessing
+    format: Format
+    config: RunConfig
+    seconds: float = 0.0
+    folder: Path | None = None
+    was_finished: bool = False
+    log: list[dict[str, Any]] | None = None
+
+    @property
+    def event(self) -> Event:
+        """What one record is, in the user's units."""
+        return self.preprocessing.source
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.config.model.model
+
+    @property
+    def family(self) -> str:
+        """The model's family; ``custom`` for a model of the user's own."""
+        return RECIPES[self.name].family if self.name in RECIPES else "custom"
+
+    @torch.no_grad()
+    def sample(self, n: int, seed: int | None = None, context: Any = None) -> Any:
+        """Return n samples in the user's own types and units.
+
+        Sample i depends on the seed and on i alone: chunk k of the config's ``chunk`` rows has a stream of its own.
+
+        Args:
+            n: how many, at least 1; for a model of series, consecutive rows.
+            seed: None for fresh entropy.
+            context: for a conditional model, one entry a sample in the user's units, or one for all.
+
+        Raises:
+            InputError: n is not a positive whole number, or the context is missing or not wanted.
+        """
+        return self.format.decode(self.sample_tensor(n, seed, context))
+
+    @torch.no_grad()
+    def sample_tensor(self, n: int, seed: int | None = None, context: Any = None) -> Tensor:
+        """Return n samples in the user's units as a tensor, (n, \\*event.shape) in float64."""
+        return self.preprocessing.decode(self._generate(n, seed, context, self.model.sample).to("cpu"))
+
+    @torch.no_grad()
+    def path(self, n: int, seed: int | None = None, context: Any = None) -> Trajectory:
+        """Return how n samples are made: states in the user's units, the last equal to ``sample(n, seed)``.
+
+        The states before the last are not rounded to the data's grid.
+        """
+        found: list[Trajectory] = []
+
+        def states(rows: int, **options: Any) -> Tensor:
+            trajectory = self.model.path(rows, **options)
+            found.append(trajectory)
+            return trajectory.states.transpose(0, 1)
+
+        z = self._generate(n, seed, context, states).transpose(0, 1).to("cpu")
+        between = [self.preprocessing.map.inverse(state.double()) for state in z[:-1]]
+        last = self.format.encode(self.format.decode(self.preprocessing.decode(z[-1]))).double()
+        outside = [torch.from_numpy(self.format.arrangement.outside(state.numpy())) for state in [*between, last]]
+        return Trajectory(torch.stack(outside), found[0].axis, found[0].labels)
+
+    def _generate(self, n: int, seed: int | None, context: Any, make: Callable[..., Tensor]) -> Tensor:
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            raise InputError(f"number of samples {n!r}: expected a whole number of at least 1")
+        chunk = self.config.chunk
+        rows = self._context(context, n)
+        base = stream(seed).initial_seed() if seed is None else seed
+        device = self.model.device
+        if self.model.couples_batch:  # rows of a series follow each other: one stream, a whole number of chunks
+            return make(math.ceil(n / chunk) * chunk, generator=stream(base, "sample", device=device))[:n]
+        parts = []
+        with threads_for(self.model, chunk):
+            for k in range(math.ceil(n / chunk)):
+                given = None
+                if rows is not None:
+                    given = rows[k * chunk : (k + 1) * chunk]
+                    given = torch.cat([given, given[-1:].expand(chunk - len(given), -1)]).to(device)
+                parts.append(make(chunk, context=given, generator=stream(base, "sample", k, device=device)))
+        return torch.cat(parts)[:n]
+
+    def _context(self, context: Any, n: int) -> Tensor | None:
+        given = self.config.data.get("given")
+        if given is None:
+            if context is not None:
+                raise InputError("this model is unconditional, it takes no context; train it with --data context=NAME")
+            return None
+        if context is None:
+            raise InputError(f"this model is conditioned on {given!r}: give context, one value or one a sample")
+        values = context if np.ndim(context) else [context] * n
+        rows = self.format.encode_context(values)
+        if len(rows) != n:
+            raise InputError(f"context: expected {n} values of {given!r}, one a record, got {len(rows)}")
+        return rows
+
+    @torch.no_grad()
+    def log_likelihood(self, x: Any, context: Any = None, seed: int = 0) -> LogLikelihood:
+        """Return log p of each record as the user gave it, with its kind.
+
+        Args:
+            x: a split, a frame (columns by name), an array or a tensor, in the user's units.
+            context: for a conditional model, one entry a record.
+            seed: of the draws, where there are any: the same twice is the same answer.
+
+        Raises:
+            InputError: x is not like the training data, or the model has no likelihood (the reason is given).
+        """
+        result = self.try_log_likelihood(self.format.encode(x), context, seed)
+        if result is None:
+            raise InputError(f"{self.name} has no likelihood: {self.model.why_no_likelihood}")
+        return result
+
+    @torch.no_grad()
+    def try_log_likelihood(self, x: Tensor, context: Any = None, seed: int = 0) -> LogLikelihood | None:
+        """Return log p of records that are tensors, (n, \\*event.shape) in the user's units, or None where there is
+        none.
+        """
+        rows = self._context(context, len(x))
+        draws = DEQUANTISATION_DRAWS if self.preprocessing.dequantises else 1
+        size = len(x) if self.model.couples_batch else max(1, LIKELIHOOD_ROWS // draws)
+        parts = []
+        for k, start in enumerate(range(0, len(x), size)):
+            given = None if rows is None else rows[start : start + size]
+            generator = stream(seed, "likelihood", k, device=self.model.device)
+            with threads_for(self.model, size):
+                part = self._score(x[start : start + size], given, draws, generator)
+            if part is None:
+                return None
+            parts.append(part)
+        return LogLikelihood.cat(parts)
+
+    def _score(self, x: Tensor, context: Tensor | None, draws: int, generator: torch.Generator) -> LogLikelihood | None:
+        repeated = x.to(self.model.device).repeat(draws, *[1] * (x.dim() - 1))
+        z, log_det = self.preprocessing.encode(repeated, generator=generator, dtype=self.model.dtype)
+        given = None if context is None else context.to(self.model.device, self.model.dtype).repeat(draws, 1)
+        scored = self.model.log_likelihood(z, context=given, generator=generator)
+        if scored is None:
+            return None
+        name = self.config.data.get("given")
+        scored = scored.shifted(log_det).named(given=name)
+        return self.preprocessing.state(scored.split(len(x)))
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters, or of fitted numbers where the model is a closed form."""
+        trained = sum(p.numel() for p in self.model.parameters())
+        return trained or sum(b.numel() for b in self.model.buffers())
+
+    def __repr__(self) -> str:
+        size = f"{self.parameters:,} parameters"
+        where = f"{self.name}, {self.family}, {self.config.data['name']}, {self.event}"
+        return f"Fitted({where}, {size}, {self.seconds:.1f} s)"
+
+
+def load(folder: str | Path, model: GenerativeModel | None = None, device: str = "auto") -> Fitted:
+    """Return the trained model of a run's folder; nothing that lies in the folder can execute.
+
+    Args:
+        folder: of a run that ``fit`` or ``hexad train`` wrote.
+        model: for a run of your own model, that model, freshly built.
+        device: where to put it.
+
+    Raises:
+        InputError: a file is missing, truncated, changed, newer, or not of this model.
+    """
+    folder = Path(folder)
+    config = RunConfig.read(folder)
+    path = folder / "config.json"
+    try:
+        event = Event.from_json(config.data["event"])
+        form = Format.from_json(config.data["format"])
+        preprocessing = Preprocessing.from_json(event, config.preprocessing)
+        settings = Settings.checked(config.settings)
+        features = int(config.data["context_features"])
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        raise InputError(f"{path}: does not describe a run ({one_line(error)[:200]}); train the run again") from None
+    if model is None:
+        name = config.model.model
+        if name not in RECIPES:
+            raise InputError(f"{folder}: a run of {name!r}, no model of hexad; load it with hexad.load(dir, model=...)")
+        recipe = recipe_of(name)
+        options = recipe.check_options(config.model.options)
+        width = {"context": features} if features else {}
+        model = assemble(recipe, preprocessing.event, options, width, config.seed, settings.precision)
+    weights, _ = read_tensors(folder / "model.safetensors")
+    load_weights(model, weights, folder / "model.safetensors")
+    state = folder / "state.safetensors"
+    seconds = float(read_tensors(state)[1].get("seconds", 0.0)) if state.exists() else 0.0
+    log = read_log(folder / "metrics.jsonl")
+    model = model.to(pick_device(device)).eval()
+    return Fitted(model, preprocessing, form, config, seconds=seconds, folder=folder, log=log)

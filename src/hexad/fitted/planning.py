@@ -1,0 +1,266 @@
+"""From data to a trained model: everything is checked first, then it is trained."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import hexad
+from hexad.checks import InputError, hint
+from hexad.data import Data, load_data
+from hexad.event import Event
+from hexad.fitted.base import Fitted
+from hexad.fitted.config import CHUNK, ModelSpec, RunConfig, assemble, pick_device
+from hexad.metrics import KernelDistance
+from hexad.model import GenerativeModel, Validation
+from hexad.randomness import stream
+from hexad.recipes import Recipe, recipe_of
+from hexad.train import Budget, Settings, Trainer, write_json
+from hexad.transforms import Preprocessing
+
+__all__ = ["Run", "fit", "load_for", "plan"]
+
+
+def fit(
+    model: str | GenerativeModel,
+    data: Any,
+    *,
+    time: str | float | None = None,
+    steps: int | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> Fitted:
+    """Train a model on data.
+
+    Args:
+        model: a name from ``hexad.models()``, or a :class:`~hexad.model.GenerativeModel` of your own, built for
+            ``data.event``.
+        data: what ``load_data`` takes, or what it returned.
+        time, steps: the budget, one of them: ``"90s"``, ``"2m"``; neither is 60 s.
+        out: folder of the run; None keeps nothing on disk.
+        seed: of initialisation, data order and noise; never of the splits.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        resume: whether to continue the run in ``out``.
+        progress: whether to show progress on standard error.
+        options: the recipe's and the loop's, by keyword.
+
+    Raises:
+        InputError: anything of it is wrong; nothing has been written by then.
+    """
+    run = plan(model, data, time=time, steps=steps, out=out, seed=seed, device=device, resume=resume, options=options)
+    return run.train(progress)
+
+
+@dataclass
+class Run:
+    """A run that was checked whole and not begun."""
+
+    data: Data
+    model: GenerativeModel
+    preprocessing: Preprocessing
+    config: RunConfig
+    budget: Budget
+    settings: Settings
+    folder: Path | None
+    resume: bool
+
+    def train(self, progress: bool = True, announce: Callable[[], None] = lambda: None) -> Fitted:
+        """Train it, and return the result; ``announce`` is called when everything was found good and it begins."""
+        device = torch.device(self.config.device)
+        dtype = self.model.dtype
+        sets = {split: self.data.tensor(split).to(device) for split in ("train", "valid")}
+        contexts = {split: self.data.context_tensor(split) for split in ("train", "valid")}
+        given = {split: None if c is None else c.to(device, dtype) for split, c in contexts.items()}
+
+        def encode(x: Tensor, generator: torch.Generator) -> Tensor:
+            return self.preprocessing.encode(x, generator=generator, dtype=dtype)[0]
+
+        trainer = Trainer(
+            self.model,
+            sets["train"],
+            sets["valid"],
+            encode=encode,
+            budget=self.budget,
+            settings=self.settings,
+            seed=self.config.seed,
+            context=given["train"],
+            context_valid=given["valid"],
+            measure=_kernel_measure(sets["train"], sets["valid"], given["valid"], encode, self.config.seed),
+            folder=self.folder,
+            progress=progress,
+            title=self.config.model.model,
+        )
+
+        def begin() -> None:
+            announce()
+            if self.folder:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                write_json(self.folder / "config.json", self.config.model_dump())
+
+        outcome = trainer.run(self.resume, begin)
+        return Fitted(
+            model=self.model,
+            preprocessing=self.preprocessing,
+            format=self.data.format,
+            config=self.config,
+            seconds=outcome.seconds,
+            folder=self.folder,
+            was_finished=outcome.was_finished,
+            log=trainer.log,
+        )
+
+
+def plan(
+    model: str | GenerativeModel,
+    data: Any,
+    *,
+    time: str | float | None = None,
+    steps: int | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    options: dict[str, Any] | None = None,
+    default_time: str = "60s",
+) -> Run:
+    """Check everything that :func:`fit` was given and build the model; write nothing.
+
+    Raises:
+        InputError: anything of it is wrong.
+    """
+    options = dict(options or {})
+    budget = Budget.of(steps, time, default_time)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise InputError(f"seed {seed!r}: expected a whole number from 0 to 2^63 - 1")
+    place = pick_device(device)
+    recipe = recipe_of(model) if isinstance(model, str) else None
+    loaded = load_for(model, data) if isinstance(model, str) else load_data(data)
+    own, loop = _sorted_options(recipe, options)
+    settings = Settings.checked({**(recipe.settings if recipe else {}), **loop})
+    folder = None if out is None else Path(out)
+    if recipe is not None:
+        recipe_of(recipe.name, loaded.event)
+        own = recipe.check_options(own)
+        if loaded.given is not None and not recipe.conditional:
+            raise InputError(f"{recipe.name} cannot be conditioned; leave out context={loaded.given}")
+        scheme = recipe.schemes[loaded.event.kind]
+        preprocessing = Preprocessing.fit(loaded.event, scheme, loaded.tensor("train"))
+        built = _build(recipe, preprocessing.event, own, loaded, seed, settings)
+    else:
+        assert isinstance(model, GenerativeModel)
+        preprocessing = Preprocessing.fit(loaded.event, "identity", loaded.tensor("train"))
+        built = model
+        if model.event.shape != loaded.event.shape:
+            raise InputError(f"the model's event has shape {model.event.shape}, the data's {loaded.event.shape}")
+    config = RunConfig(
+        format=1,
+        model=ModelSpec(model=recipe.name if recipe else type(model).__name__, options=own),
+        settings=settings.model_dump(),
+        budget={"steps": budget.steps} if budget.steps is not None else {"time": budget.time or 0.0},
+        data=_data_form(loaded),
+        preprocessing=preprocessing.to_json(),
+        seed=seed,
+        chunk=CHUNK,
+        device=str(place),
+        threads=torch.get_num_threads(),
+        versions={"hexad": hexad.__version__, "torch": torch.__version__, "python": platform.python_version()},
+    )
+    if folder is not None:
+        _check_folder(folder, config, resume)
+    elif resume:
+        raise InputError("resume needs the folder of the run: give out")
+    return Run(loaded, built.to(place), preprocessing, config, budget, settings, folder, resume)
+
+
+def load_for(model: str, source: Any, **options: Any) -> Data:
+    """Return ``load_data(source, **options)``; for a model of series a table without dates is read as a series.
+
+    Raises:
+        InputError: there is no such model, or the source cannot be read.
+    """
+    recipe = recipe_of(model)
+    data = load_data(source, **options)
+    if recipe.layouts == ("series",) and data.event.layout == "vector" and "layout" not in options:
+        return load_data(source, layout="series", **options) if not isinstance(source, Data) else data
+    return data
+
+
+def _sorted_options(recipe: Recipe | None, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the recipe's options and the loop's."""
+    known = set(recipe.options if recipe else {})
+    for name in options:
+        if name not in known and name not in Settings.model_fields:
+            of = recipe.name if recipe else "the loop"
+            raise InputError(f"unknown option {name!r} of {of}{hint(name, [*known, *Settings.model_fields])}")
+    own = {name: value for name, value in options.items() if name in known}
+    return own, {name: value for name, value in options.items() if name not in known}
+
+
+def _build(
+    recipe: Recipe, event: Event, options: dict[str, Any], data: Data, seed: int, settings: Settings
+) -> GenerativeModel:
+    context = data.context_tensor("train")
+    width = {} if context is None else {"context": context.shape[1]}
+    return assemble(recipe, event, options, width, seed, settings.precision)
+
+
+def _data_form(data: Data) -> dict[str, Any]:
+    context = data.context_tensor("train")
+    return {
+        "name": data.name,
+        "source": data.source,
+        "event": data.event.to_json(),
+        "format": data.format.to_json(),
+        "given": data.given,
+        "context_features": 0 if context is None else context.shape[1],
+        "sizes": {split: len(getattr(data, split)) for split in ("train", "valid", "test")},
+    }
+
+
+def _check_folder(folder: Path, config: RunConfig, resume: bool) -> None:
+    """Check that a run may be written to ``folder``; a resumed one must be the same but for a larger budget."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder}: is a file, expected a folder; choose another")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / "config.json").exists():
+        raise InputError(f"--out {folder}: holds other files, expected an empty folder or a run; choose another")
+    if not resume:
+        raise InputError(f"--out {folder}: holds another run; add --resume to continue it, or choose another folder")
+    old = RunConfig.read(folder)
+    for key in ("model", "settings", "data", "preprocessing", "seed", "chunk"):
+        if getattr(old, key) != getattr(RunConfig.model_validate_json(config.model_dump_json()), key):
+            raise InputError(f"--resume {folder}: {key} differs from the run's; a resume may only raise steps or time")
+    for unit, value in config.budget.items():
+        if unit not in old.budget:
+            raise InputError(f"--resume {folder}: the run's budget is {old.budget}, expected the same unit, not {unit}")
+        if value < old.budget[unit]:
+            given = f"{unit} {value:g} is below the run's {old.budget[unit]:g}"
+            raise InputError(f"--resume {folder}: {given}; raise it or keep it")
+
+
+def _kernel_measure(
+    train: Tensor, valid: Tensor, context: Tensor | None, encode: Callable[..., Tensor], seed: int
+) -> Callable[[GenerativeModel, torch.Generator], Validation]:
+    """Return what picks checkpoints where there is no likelihood: the distance of samples to validation records."""
+    cache: list[tuple[KernelDistance, Tensor]] = []
+
+    def measure(model: GenerativeModel, generator: torch.Generator) -> Validation:
+        if not cache:
+            noise = stream(seed, "measure", device=train.device)
+            cache.append((KernelDistance(encode(train[:2000], noise)), encode(valid[:1000], noise)))
+        distance, real = cache[0]
+        given = None if context is None else context[: len(real)]
+        return Validation("mmd2", distance(model.sample(len(real), context=given, generator=generator), real), "lower")
+
+    return measure
