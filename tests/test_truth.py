@@ -28,7 +28,8 @@ def test_nobody_beats_the_truth(case, kind, run):
     end = stated.low if stated.kind == "interval" else stated.value
     assert stated.kind in ("exact", "lower_bound", "interval")
     difference = end - truth
-    error = difference.std() / len(difference) ** 0.5 + stated.common_stderr + stated.mc_stderr.mean()
+    # the estimator's error a record is in the spread of the differences already; the common one is not
+    error = difference.std() / len(difference) ** 0.5 + stated.common_stderr
     assert float(difference.mean()) <= 4 * float(error) + 1e-9
     assert torch.isfinite(difference).all()
 

@@ -165,8 +165,8 @@ class LogLikelihood:
         r"""Return the bound of a cell's mass from densities at K uniform points of it, volumes already added.
 
         :math:`\log\int_{cell} p \ge E\log\frac1K\sum_k p(x+u_k)|cell|` (Theis et al. 2016; Burda et al. 2016 for K >
-        1). An interval enters at its low end. Lower bounds, which are drawn themselves, enter by the mean of the draws:
-        the log of a mean of :math:`e^{b_k}` is no bound, as noise of variance v in the :math:`b_k` lifts it by up to v/2.
+        1). An interval enters at its low end. Lower bounds :math:`b_k`, which are drawn themselves, enter by their
+        mean: the log of the mean of :math:`e^{b_k}` is no bound, as noise of variance v lifts it by up to v/2.
         """
         first = draws[0]
         inner = torch.stack([p.ends[0] if p.kind == "interval" else p.value for p in draws])

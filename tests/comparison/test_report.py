@@ -15,8 +15,11 @@ import hexad
 from hexad.comparison import views
 from hexad.comparison.evidence import Evidence
 from hexad.comparison.figures import COLOURS, curves
+from hexad.comparison.ranking import Difference
+from hexad.comparison.report import Line, verdict
 from hexad.comparison.views import view_of
 from hexad.event import Event, Support
+from hexad.likelihood import LogLikelihood
 from hexad.recipes import FAMILIES
 
 REAL, BINARY, LEVELS = Support("real"), Support("binary"), Support("ordinal", levels=17)
@@ -62,6 +65,16 @@ def test_the_page_says_what_the_design_asks(text: str) -> None:
     facts = ("1,257", "1,000", "torch", "Real test records", "along the", "learning curve of realnvp")
     for words in (*kinds, *facts, "hexad compare digits --steps 45"):
         assert words in text, words
+
+
+def test_the_verdict_names_the_end_of_an_interval_that_is_guaranteed() -> None:
+    value = torch.tensor([-10.0, -12.0])
+    ends = {"low": value - 3, "high": value + 1, "confidence": 0.95}
+    stated = LogLikelihood(value, "interval", measure="mass", **ends).to_json(dims=10)
+    row = {"model": "rbm", "family": "energy", "seed": 0, "status": "done", "dims": 10, "log_likelihood": stated}
+    line = Line(Evidence(row), Difference("rbm-seed0", 0.0, 0.0))
+    (said,) = verdict([line])
+    assert "rbm's: −14.00 nats a record, 2.02 bits/dim (low end of an interval)" in said
 
 
 def test_bits_are_at_most_where_the_likelihood_is_at_least(text: str) -> None:

@@ -121,7 +121,7 @@ def test_steps_of_a_large_table_are_found_fast():
         ({"levels": 4}, "expected ordinal"),
         ({"support": "binary"}, "binarize"),
         ({"support": "ordinal"}, "whole numbers"),
-        ({"binarize": "half"}, "expected a number"),
+        ({"binarize": "half"}, "expected a number, got"),
         ({"resize": "32by32"}, "32x32"),
         ({"resize": 8}, "for pictures"),
         ({"columns": "x0,y"}, "'y'"),

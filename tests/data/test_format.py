@@ -33,6 +33,8 @@ def again(form):
     [
         FRAME,
         FRAME.astype({"rooms": "Int64"}),
+        FRAME.convert_dtypes(),
+        FRAME.convert_dtypes(dtype_backend="pyarrow"),
         FRAME.set_axis([3, 1, 4, 0, 5], axis=1),
         RNG.normal(size=(50, 3)).astype(np.float32),
         RNG.normal(size=50),
@@ -70,6 +72,12 @@ def test_samples_come_back_on_the_grid():
     assert all(len(repr(v).split(".")[1]) == 1 for v in back["price"].tolist())
     exact = data.format.decode(noisy, full_precision=True)
     assert (exact.to_numpy() == noisy.numpy()).all()
+
+
+def test_sparse_columns_are_read_as_what_they_hold():
+    data = load_data(FRAME.astype({"price": pd.SparseDtype(float, 0.0)}))
+    pd.testing.assert_frame_equal(data.train, load_data(FRAME).train)
+    assert (data.format.decode(data.tensor("test")).dtypes == FRAME.dtypes).all()
 
 
 def test_columns_by_name_in_any_order():

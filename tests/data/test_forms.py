@@ -176,6 +176,7 @@ def test_from_python():
     assert load_data(REAL.tolist()).event.shape == (3,)
     assert load_data(torch.from_numpy(REAL)).format.container == "array"
     assert load_data(tuple(map(tuple, REAL.tolist()))).event.shape == (3,)
+    assert load_data(torch.utils.data.TensorDataset(torch.from_numpy(REAL))).event.shape == (3,)
     data = load_data(REAL)
     assert load_data(data) is data
 
@@ -285,6 +286,10 @@ def test_bad_folders(tmp_path):
         (np.array(3.0), "no records"),
         (np.zeros((0, 3)), "no records"),
         (np.zeros((30, 2), complex), "real numbers"),
+        (REAL * [1, 1e200, 1], "column x1 goes from"),
+        (REAL * [1, 1, 1e-200], "column x2 goes from"),
+        (np.ma.masked_array(REAL, REAL.max() == REAL), "masked"),
+        (pd.DataFrame({"a": np.arange(30) * 1j, "b": np.arange(30)}), "drop=a"),
         (np.array(["a"] * 30), "real numbers"),
         ([np.zeros(3), np.zeros(4)] * 15, "differ in shape"),
         ([], "no records"),

@@ -131,6 +131,8 @@ def _fit(z: Tensor, count: int, seed: int) -> Fit:
 
 def _best_count(kept: Tensor, held: Tensor, most: int, seed: int) -> int:
     """Return the number of components, doubled for as long as the held-out rows become more likely."""
+    if most == 1:  # nothing to choose, and a fit of many columns takes long
+        return 1
     count, before = 1, -math.inf
     while count <= min(most, len(kept)) and (score := _fit(kept, count, seed).score(held.numpy())) > before:
         count, before = 2 * count, score

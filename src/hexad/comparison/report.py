@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -188,10 +189,13 @@ def verdict(lines: Sequence[Line]) -> list[str]:
     best = next((line for line in lines if line.best and not line.baseline), next((x for x in lines if x.best), None))
     if best is not None:
         stated = best.row["log_likelihood"]
-        bits = "" if stated["bits_per_dim"] is None else f", {stated['bits_per_dim']:.2f} bits/dim"
-        kind = KINDS[stated["kind"]][1]
+        low = stated["kind"] == "interval"  # whose point estimate is not guaranteed
+        nats = stated["low"] if low else stated["nats"]
+        masses = stated["bits_per_dim"] is not None
+        bits = f", {-nats / (best.row['dims'] * math.log(2)):.2f} bits/dim" if masses else ""
+        kind = f"{'low end of an ' if low else ''}{KINDS[stated['kind']][1]}"
         said.append(
-            f"The highest likelihood that is guaranteed is {best.name}'s: {significant(stated['nats'])} nats a record"
+            f"The highest likelihood that is guaranteed is {best.name}'s: {significant(nats)} nats a record"
             f"{bits} ({kind})."
         )
         rivals = [

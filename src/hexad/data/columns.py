@@ -13,6 +13,8 @@ from hexad.data.raw import Raw
 
 __all__ = ["check_numbers", "check_spread", "column_names", "listed", "select"]
 
+LARGEST = 1e150  # its square, summed over the rows, is still a number
+
 
 def column_names(raw: Raw) -> tuple[str, ...]:
     """Return the names of the columns of a table or of vectors; () for pictures and other arrays."""
@@ -116,7 +118,7 @@ def _check_text(raw: Raw, names: tuple[str, ...]) -> None:
     for split, x in raw.parts.items():
         for place, name in enumerate(names):
             column = x.iloc[:, place]
-            if pd.api.types.is_numeric_dtype(column) and column.dtype.kind != "c":
+            if column.dtype.kind in "biuf":  # of pandas' and pyarrow's own types, too
                 continue
             numbers = pd.to_numeric(column.astype(object), errors="coerce") if column.dtype.kind not in "mM" else None
             odd = column.notna() & (numbers.isna() if numbers is not None else True)
@@ -166,7 +168,7 @@ def check_spread(train: np.ndarray, real: Sequence[bool], names: tuple[str, ...]
         where: the source's name.
 
     Raises:
-        InputError: some are; they are named with what to do.
+        InputError: some are, or hold values whose squares are beyond float64; they are named with what to do.
     """
     constant: list[str] = []
     seen: dict[bytes, str] = {}
@@ -176,6 +178,11 @@ def check_spread(train: np.ndarray, real: Sequence[bool], names: tuple[str, ...]
         if high - low <= 8 * np.finfo(np.float64).eps * max(abs(low), abs(high)):
             constant.append(name)
             continue
+        if max(abs(low), abs(high)) > LARGEST or high - low < 1 / LARGEST:
+            raise InputError(
+                f"{where}: column {name} goes from {low:g} to {high:g}, whose squares are beyond double precision; "
+                "give it in another unit"
+            )
         key = (values + 0.0).tobytes()
         if key in seen:
             twins[name] = seen[key]

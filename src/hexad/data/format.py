@@ -146,10 +146,10 @@ class Format:
         import pandas as pd
 
         kinds = ["float64"] * len(self.columns) if full_precision else self.dtypes
-        columns = {i: _cast(flat[:, i], kind) for i, kind in enumerate(kinds)}
+        columns = {i: _cast(flat[:, i], _plain(kind)) for i, kind in enumerate(kinds)}
         frame = pd.DataFrame(columns, index=range(len(flat))).set_axis(list(self.columns), axis=1)
-        nullable = {name: kind for name, kind in zip(self.columns, kinds, strict=True) if kind[0].isupper()}
-        return frame.astype(nullable) if nullable else frame
+        extended = {name: kind for name, kind in zip(self.columns, kinds, strict=True) if _plain(kind) != kind}
+        return frame.astype(extended) if extended else frame
 
     def encode_context(self, values: Any) -> Tensor:
         """Return values (n,) of the chosen context as float32 (n, k).
@@ -184,9 +184,17 @@ class Format:
         return cls(event=event, container=container, channels_last=form["channels_last"], context=context, **lists)
 
 
+def _plain(kind: str) -> str:
+    """Return numpy's name of a column's type, also of pandas' own (``Int64``) and pyarrow's (``double[pyarrow]``)."""
+    import pandas as pd
+
+    dtype = pd.api.types.pandas_dtype(kind)
+    return str(getattr(dtype, "numpy_dtype", dtype))
+
+
 def _cast(values: np.ndarray, kind: str) -> np.ndarray:
     """Return float values in a type; whole-number types round and keep within their range."""
-    dtype = np.dtype(kind.lower().replace("boolean", "bool"))
+    dtype = np.dtype(kind)
     if dtype.kind == "b":
         return values > 0.5
     if dtype.kind not in "iu":

@@ -104,7 +104,8 @@ def _number(value: Any, what: str, low: float) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not (math.isfinite(number) and number >= low):
-        raise InputError(f"data option {what}: expected a number of at least {low:g}, got {value!r}")
+        least = f" of at least {low:g}" if math.isfinite(low) else ""
+        raise InputError(f"data option {what}: expected a number{least}, got {value!r}")
     return number
 
 

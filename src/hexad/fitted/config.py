@@ -90,6 +90,8 @@ def pick_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):  # the guard lives in the fused optimizer, which these two have
+            raise InputError(f"device {name!r}: hexad runs on cpu and cuda; use auto, cpu or cuda")
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = one_line(error).split(".")[0][:120]

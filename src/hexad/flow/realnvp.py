@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hexad.event import Event
 from hexad.flow.base import Flow
@@ -35,7 +35,8 @@ class RealNVP(Flow):
             raise ValueError("coupling needs at least 2 columns")
 
         def network(inputs: int, outputs: int) -> MLP:
-            return MLP(inputs, outputs, hidden, context=context, zero_init=True)
+            # kinks, not bends: smooth activations are slow to cut a density into separate modes
+            return MLP(inputs, outputs, hidden, context=context, activation=nn.ReLU, zero_init=True)
 
         layers: list[Transform] = []
         for mask in coupling_masks(event.dims, transforms):

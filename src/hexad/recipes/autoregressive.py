@@ -64,7 +64,7 @@ RECIPES = (
         made,
         schemes={"binary": "identity", "ordinal": "identity", "real": "standard"},
         can=("exact log-likelihood",),
-        settings={"lr": 3e-3, "batch_size": 128},
+        settings={"lr": 1e-3, "batch_size": 128},
     ),
     Recipe(
         "nade",

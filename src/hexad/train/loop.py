@@ -126,7 +126,10 @@ class Trainer:
             was_finished = self.finished
             if not self.finished and self.players:
                 with stop_on_signals() as stop, ProgressLine(self.title, self.progress) as line:
-                    self._loop(stop, line)
+                    try:
+                        self._loop(stop, line)
+                    finally:  # however it ends, the parameters are left as they came
+                        self._release()
             self._finish()
         return Outcome(self.step, self.seconds, self.best, was_finished)
 
@@ -230,6 +233,11 @@ class Trainer:
                 for parameter in optimizer.parameters:
                     parameter.requires_grad_(name == player)
 
+    def _release(self) -> None:
+        for optimizer in self.optimizers.values():
+            for parameter in optimizer.parameters:
+                parameter.requires_grad_(True)
+
     # -- what is measured ------------------------------------------------------------------------------------------
 
     def _log_losses(self, line: ProgressLine) -> None:
@@ -310,9 +318,6 @@ class Trainer:
             self.finished = True
             self._save()  # the raw weights with the rest: a larger budget goes on from them
         self.model.load_state_dict(self._weights_to_use())
-        for optimizer in self.optimizers.values():
-            for parameter in optimizer.parameters:
-                parameter.requires_grad_(True)
         self.model.eval()
 
     def _weights_to_use(self) -> dict[str, Tensor]:

@@ -102,6 +102,8 @@ def read_frame(frame: pd.DataFrame, where: str) -> Raw:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"{where}: two columns are called {', '.join(twice)}; give every column its own name")
+    sparse = {name: kind.subtype for name, kind in frame.dtypes.items() if isinstance(kind, pd.SparseDtype)}
+    frame = frame.astype(sparse) if sparse else frame
     raw = Raw({"all": frame}, "table", where=where)
     if isinstance(frame.index, (pd.DatetimeIndex, pd.PeriodIndex)):
         raw.parts["all"] = frame if frame.index.is_monotonic_increasing else frame.sort_index(kind="stable")
@@ -132,6 +134,8 @@ def numbers(source: Any, where: str) -> np.ndarray:
         array = np.asarray(source)
     except Exception as error:
         raise InputError(f"{where}: cannot be read as an array of numbers ({one_line(error)[:80]})") from None
+    if np.ma.is_masked(source):
+        raise InputError(f"{where}: {np.ma.count_masked(source)} values are masked, which is missing; fill them")
     if array.dtype.kind not in "biuf":
         raise InputError(f"{where}: expected an array of real numbers, got elements of type {array.dtype}")
     return array
@@ -158,6 +162,8 @@ def _iterable(source: Any, where: str) -> Raw:
         raise InputError(f"{where}: reading its entries failed ({one_line(error)[:80]}); {EXPECTED}") from None
     if not entries:
         raise InputError(f"{where}: holds no records; {EXPECTED}")
+    if all(isinstance(entry, tuple) and len(entry) == 1 and np.ndim(entry[0]) > 0 for entry in entries):
+        entries = [entry[0] for entry in entries]  # as torch's TensorDataset of one tensor gives them
     pairs = all(isinstance(entry, tuple) and len(entry) == 2 and np.ndim(entry[0]) > 0 for entry in entries)
     arrays = [numbers(entry[0] if pairs else entry, f"{where}, entry {i}") for i, entry in enumerate(entries)]
     shapes = [array.shape for array in arrays]
