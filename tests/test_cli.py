@@ -229,6 +229,7 @@ BAD_ARGUMENTS = [
     (("compare", "digits", "--models", "realnvp,mode"), "did you mean"),
     (("compare", "digits", "--seeds", "0"), "seeds"),
     (("trian",), "train"),
+    (("train", "ar", "ar2", "--set", "order=5000"), "too few"),
 ]
 
 
@@ -239,6 +240,15 @@ def test_bad_arguments_are_one_line(argv, words, command, tmp_path):
         assert (status, out, err.count("\n")) == (2, "", 1)
         return
     _refused(command, words, tmp_path / "out", *argv)
+
+
+def test_an_output_that_cannot_be_written_to_is_one_line(command, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    for out in (tmp_path / "file", tmp_path / "file" / "run", ""):
+        for argv in (("train", "made", "tree", "--steps", "1"), ("compare", "tree", "--steps", "1")):
+            status, printed, err = command(*argv, "--out", out)
+            assert (status, printed, err.count("\n")) == (2, "", 1), err
+    assert (tmp_path / "file").read_text() == "kept"
 
 
 def _refused(command, words, out, *argv):

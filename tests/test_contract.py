@@ -91,3 +91,13 @@ def test_a_loaded_run_is_the_run(case, kind, tmp_path):
     assert repr(loaded).startswith(f"Fitted({case.name}, ")
     for name, tensor in fitted.model.state_dict().items():
         assert torch.equal(tensor, loaded.model.state_dict()[name]), name
+
+
+def test_what_is_no_model_no_seed_and_no_record_is_said(run):
+    fitted = run("made", "binary")
+    with pytest.raises(hexad.InputError, match="expected a name"):
+        hexad.fit(3, source("tree"))
+    with pytest.raises(hexad.InputError, match="seed -1"):
+        fitted.sample(2, seed=-1)
+    with pytest.raises(hexad.InputError, match="no records"):
+        fitted.log_likelihood(source("tree").test[:0])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Diverged", "InputError", "choose", "hint", "one_line"]
+__all__ = ["Diverged", "InputError", "check_writable", "choose", "hint", "one_line"]
 
 
 class InputError(ValueError):
@@ -55,3 +57,18 @@ def choose(name: Any, names: Iterable[str], what: str) -> str:
     if not isinstance(name, str) or name not in names:
         raise InputError(f"unknown {what} {name!r}{hint(str(name), names)}")
     return name
+
+
+def check_writable(folder: Path) -> None:
+    """Check that a folder is one that can be written to, or that it can be made; nothing is made.
+
+    Raises:
+        InputError: it is a file, or lies where nothing can be written.
+    """
+    if str(folder) == ".":
+        raise InputError("--out: expected the name of a folder, got none or the present one; name another")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder}: is a file, expected a folder; choose another")
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise InputError(f"--out {folder}: {nearest} is no folder that can be written to; choose another")

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 import hexad
-from hexad.checks import InputError, one_line
+from hexad.checks import InputError, check_writable, one_line
 from hexad.comparison.evaluation import CAPS, Records
 from hexad.comparison.evidence import Evidence
 from hexad.comparison.ranking import differences
@@ -222,8 +222,7 @@ def _budget(budget: Budget) -> dict[str, float | int]:
 
 def _check_folder(folder: Path, asked: dict[str, Any]) -> None:
     """Check that a comparison may be written to a folder: it is empty, or holds this comparison."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out {folder}: is a file, expected a folder; choose another")
+    check_writable(folder)
     if not folder.exists() or not [path for path in folder.iterdir() if path.name not in UNFINISHED]:
         return
     if not (folder / "comparison.json").exists():

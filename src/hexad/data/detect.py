@@ -109,7 +109,7 @@ def check_values(x: np.ndarray, event: Event, where: str, found: bool = False) -
     limits = np.array([support.levels - 1 for support in event.supports])
     if not limits.any() or (limits < 0).all():
         return
-    flat = x.reshape(len(x), -1)
+    flat = x.reshape(len(x), len(limits))
     uniform = bool((limits == limits[0]).all())
     if uniform and flat.dtype.kind in "iub":
         bad = (

@@ -110,6 +110,8 @@ class Fitted:
     def _generate(self, n: int, seed: int | None, context: Any, make: Callable[..., Tensor]) -> Tensor:
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise InputError(f"number of samples {n!r}: expected a whole number of at least 1")
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
+            raise InputError(f"seed {seed!r}: expected a whole number of at least 0")
         chunk = self.config.chunk
         rows = self._context(context, n)
         base = stream(seed).initial_seed() if seed is None else seed
@@ -162,6 +164,8 @@ class Fitted:
         """Return log p of records that are tensors, (n, \\*event.shape) in the user's units, or None where there is
         none.
         """
+        if len(x) == 0:
+            raise InputError("log-likelihood: no records, expected at least one")
         rows = self._context(context, len(x))
         draws = DEQUANTISATION_DRAWS if self.preprocessing.dequantises else 1
         size = len(x) if self.model.couples_batch else max(1, LIKELIHOOD_ROWS // draws)

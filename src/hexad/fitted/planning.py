@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import hexad
-from hexad.checks import InputError, hint
+from hexad.checks import InputError, check_writable, hint
 from hexad.data import Data, load_data
 from hexad.event import Event
 from hexad.fitted.base import Fitted
@@ -156,12 +156,13 @@ def plan(
         scheme = recipe.schemes[loaded.event.kind]
         preprocessing = Preprocessing.fit(loaded.event, scheme, loaded.tensor("train"))
         built = _build(recipe, preprocessing.event, own, loaded, seed, settings)
-    else:
-        assert isinstance(model, GenerativeModel)
+    elif isinstance(model, GenerativeModel):
         preprocessing = Preprocessing.fit(loaded.event, "identity", loaded.tensor("train"))
         built = model
         if model.event.shape != loaded.event.shape:
             raise InputError(f"the model's event has shape {model.event.shape}, the data's {loaded.event.shape}")
+    else:
+        raise InputError(f"model {model!r}: expected a name from hexad.models() or a GenerativeModel that was built")
     config = RunConfig(
         format=1,
         model=ModelSpec(model=recipe.name if recipe else type(model).__name__, options=own),
@@ -229,8 +230,7 @@ def _data_form(data: Data) -> dict[str, Any]:
 
 def _check_folder(folder: Path, config: RunConfig, resume: bool) -> None:
     """Check that a run may be written to ``folder``; a resumed one must be the same but for a larger budget."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out {folder}: is a file, expected a folder; choose another")
+    check_writable(folder)
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not (folder / "config.json").exists():

@@ -22,15 +22,17 @@ def made(
     order: Literal["natural", "random"] = "natural",
     components: Annotated[int, Field(ge=0)] | None = None,
     law: Literal["logistic", "gaussian"] = "logistic",
-    direct: bool = True,
+    direct: bool | None = None,
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None,
     context: int = 0,
 ) -> MADE:
-    """Return a MADE: one wide layer for bits and levels, two for reals."""
+    """Return a MADE: one wide layer for bits and levels, two for reals; direct links unless they are the bulk."""
     if hidden is None:
         hidden = {"binary": (200,), "ordinal": (256,)}.get(event.kind, (128, 128))
     if components is None:
         components = 5 if event.kind == "ordinal" else 16
+    if direct is None:
+        direct = not hidden or event.dims**2 * (1 if event.kind == "binary" else 3 * max(components, 1)) <= 5_000_000
     return MADE(event, hidden, order, components, law, direct, dropout, context)
 
 

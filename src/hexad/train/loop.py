@@ -108,7 +108,7 @@ class Trainer:
 
         Args:
             resume: whether to go on from the folder's state, where it has one.
-            begin: called once, before anything is written and after a state that is resumed was found good.
+            begin: called once, before anything is written, when the model took the data or the state was found good.
 
         Raises:
             Interrupted: a signal came; the state is saved.
@@ -121,8 +121,10 @@ class Trainer:
                 begin()
                 self._cut_metrics()
             else:
-                begin()
                 self._prepare()
+                begin()
+                if self.folder:
+                    (self.folder / "metrics.jsonl").write_text("")
             was_finished = self.finished
             if not self.finished and self.players:
                 with stop_on_signals() as stop, ProgressLine(self.title, self.progress) as line:
@@ -134,11 +136,12 @@ class Trainer:
         return Outcome(self.step, self.seconds, self.best, was_finished)
 
     def _prepare(self) -> None:
-        if self.folder:
-            (self.folder / "metrics.jsonl").write_text("")
+        began = time.monotonic()
         with torch.no_grad():
             x = self._encoded(self.train, "prepare")
             self.model.prepare(x, generator=stream(self.seed, "prepare", "model", device=self.model.device))
+        if not self.players:  # a closed form's whole training: no part of a budget, but of what it cost
+            self.seconds = time.monotonic() - began
         self._build()
 
     def _build(self) -> None:
