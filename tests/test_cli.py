@@ -213,6 +213,7 @@ BAD_ARGUMENTS = [
     (("train", "realnvp", "digits", "--set", "transforms=0"), "transforms"),
     (("train", "realnvp", "digits", "--set", "lr=-1"), "lr"),
     (("train", "realnvp", "digits", "--set", "lr"), "key=value"),
+    (("train", "gan", "digits", "--set", "compile=true"), "differentiates"),
     (("train", "realnvp", "digits", "--set", "schedule=cosin"), "schedule"),
     (("train", "realnvp", "digits", "--data", "level=3"), "did you mean 'levels'"),
     (("train", "realnvp", "digits", "--data", "support=reel"), "support"),

@@ -93,6 +93,7 @@ class GenerativeModel(nn.Module, ABC):
 
     players: tuple[str, ...] = ("model",)
     couples_batch: bool = False
+    compilable: bool = True  # False where the loss differentiates itself, which torch.compile does not
 
     def __init__(self, event: Event) -> None:
         super().__init__()

@@ -163,9 +163,12 @@ def plan(
             raise InputError(f"the model's event has shape {model.event.shape}, the data's {loaded.event.shape}")
     else:
         raise InputError(f"model {model!r}: expected a name from hexad.models() or a GenerativeModel that was built")
+    if settings.compile and not built.compilable:
+        why = "differentiates its loss twice, which does not compile"
+        raise InputError(f"compile=true: {_named(model)} {why}; leave it out")
     config = RunConfig(
         format=1,
-        model=ModelSpec(model=recipe.name if recipe else type(model).__name__, options=own),
+        model=ModelSpec(model=_named(model), options=own),
         settings=settings.model_dump(),
         budget={"steps": budget.steps} if budget.steps is not None else {"time": budget.time or 0.0},
         data=_data_form(loaded),
@@ -194,6 +197,10 @@ def load_for(model: str, source: Any, **options: Any) -> Data:
     if recipe.layouts == ("series",) and data.event.layout == "vector" and "layout" not in options:
         return load_data(source, layout="series", **options) if not isinstance(source, Data) else data
     return data
+
+
+def _named(model: str | GenerativeModel) -> str:
+    return model if isinstance(model, str) else type(model).__name__
 
 
 def _sorted_options(recipe: Recipe | None, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

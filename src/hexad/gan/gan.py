@@ -60,6 +60,7 @@ class GAN(GenerativeModel, Decoder):
             raise ValueError(f"gan: penalty must be at least 0, got {penalty}")
         self.game = LOSSES[choose(loss, LOSSES, "loss")]
         self.latent, self.penalty = latent, penalty
+        self.compilable = penalty == 0
         # piecewise linear players resolve narrow modes sooner than smooth ones
         self.generator = MLP(latent, event.dims, hidden, context=context, activation=nn.LeakyReLU)
         self.critic = MLP(event.dims, 1, hidden, context=context, activation=nn.LeakyReLU)
