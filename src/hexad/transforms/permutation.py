@@ -34,8 +34,3 @@ class Permutation(Transform):
     def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Put the columns back."""
         return z[:, self.back], z.new_zeros(z.shape[0])
-
-
-def reversal(features: int) -> Permutation:
-    """Return the permutation that reverses the columns."""
-    return Permutation(torch.arange(features - 1, -1, -1))
