@@ -157,18 +157,21 @@ def _compare_samples(fitted: Fitted, records: Records, seed: int) -> tuple[Tenso
     flat = reference.flatten(1)
     order = torch.rand(flat.shape, generator=generator).argsort(0)
     shuffled = flat.gather(0, order).reshape(reference.shape)
-    distance = KernelDistance(_windows(train, series))
+    distance = KernelDistance(_windows(train, series, n))
     target = _windows(real.x, series)
     for key, x in (("value", drawn), ("floor", reference), ("baseline", shuffled)):
         metric[key] = distance(_windows(x, series), target)
     return drawn, seconds, metric
 
 
-def _windows(x: Tensor, series: bool) -> Tensor:
-    """Return the windows of consecutive rows of a series as records, (n - w + 1, w D); other records as they are."""
+def _windows(x: Tensor, series: bool, rows: int | None = None) -> Tensor:
+    """Return the windows of consecutive rows of a series as records, (n - w + 1, w D); other records as they are.
+
+    ``rows`` is how many rows the shortest of those compared has, from which the width w follows; left out, n.
+    """
     if not series:
         return x
-    width = max(1, min(WINDOW, len(x) // 2))
+    width = max(1, min(WINDOW, (rows or len(x)) // 2))
     return x.flatten(1).double().unfold(0, width, 1).flatten(1)
 
 

@@ -29,7 +29,15 @@ from hexad.checks import Diverged, InputError
 from hexad.model import GenerativeModel, Validation
 from hexad.randomness import derive, fork, stream
 from hexad.train.batches import Batches
-from hexad.train.checkpoint import load_weights, read_tensors, write_tensors
+from hexad.train.checkpoint import (
+    checked_state,
+    checksum,
+    load_weights,
+    read_log,
+    read_tensors,
+    replace_file,
+    write_tensors,
+)
 from hexad.train.divergence import NOWHERE, first_bad_layer
 from hexad.train.interruption import Interrupted, stop_on_signals
 from hexad.train.optimizer import GuardedAdam
@@ -100,6 +108,7 @@ class Trainer:
         self.best_weights: dict[str, Tensor] = {}
         self.log: list[dict[str, Any]] = []
         self.finished = False
+        self.on_disk: list[int] = []  # checksums of the weights that model.safetensors may hold
 
     # -- the run ---------------------------------------------------------------------------------------------------
 
@@ -320,6 +329,8 @@ class Trainer:
         if not self.finished:
             self.finished = True
             self._save()  # the raw weights with the rest: a larger budget goes on from them
+        elif self.folder:  # lost or damaged they are mended, else they are the same bytes
+            write_tensors(self.folder / "model.safetensors", self._weights_to_use())
         self.model.load_state_dict(self._weights_to_use())
         self.model.eval()
 
@@ -341,13 +352,18 @@ class Trainer:
         best = None if self.best is None else vars(self.best)
         state = {"step": self.step, "seconds": self.seconds, "best": best, "finished": self.finished, "seed": self.seed}
         state["budget"] = self.budget.steps or self.budget.time
-        write_tensors(self.folder / "model.safetensors", self._weights_to_use())
-        write_tensors(self.folder / "state.safetensors", tensors, state)
+        weights = self._weights_to_use()
+        # the state first: whenever a kill comes, it names the weights that stand beside it
+        self.on_disk = [checksum(weights), *self.on_disk]
+        write_tensors(self.folder / "state.safetensors", tensors, state | {"weights": self.on_disk})
+        write_tensors(self.folder / "model.safetensors", weights)
+        self.on_disk = self.on_disk[:1]
 
     def _restore(self) -> None:
         assert self.folder is not None
         path = self.folder / "state.safetensors"
         tensors, state = read_tensors(path)
+        log = read_log(self.folder / "metrics.jsonl")
         self._build()
         self.best_weights = _under(tensors, "best")
         for name, module in {"best": self.model, "model": self.model, "average": self.average}.items():
@@ -355,7 +371,10 @@ class Trainer:
             if name == "model" or (name == "best" and stored) or (name == "average" and self.average is not self.model):
                 load_weights(module, stored, path)
         try:
+            state = checked_state(state)
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            self.log = [line for line in log if line["step"] <= self.step]
+            self.on_disk = state["weights"]
             self.best = None if state["best"] is None else Validation(**state["best"])
             # not the time used: a run ends early by what its last validation would take
             larger = (self.budget.steps or self.budget.time or 0) > float(state["budget"])
@@ -371,18 +390,8 @@ class Trainer:
 
     def _cut_metrics(self) -> None:
         assert self.folder is not None
-        path = self.folder / "metrics.jsonl"
-        lines = []
-        for text in path.read_text().splitlines() if path.exists() else []:
-            try:
-                record = json.loads(text)
-            except ValueError:
-                break  # a line that a kill cut in half
-            if record.get("step", 0) > self.step:
-                break
-            lines.append(record)
-        self.log = lines
-        path.write_text("".join(json.dumps(record) + "\n" for record in lines))
+        text = "".join(json.dumps(record) + "\n" for record in self.log)
+        replace_file(self.folder / "metrics.jsonl", text.encode())
         if not self.finished:
             self._write({"event": "resumed", "step": self.step})
 
