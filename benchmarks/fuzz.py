@@ -445,9 +445,9 @@ def summarise(verdicts: list[Verdict], given: argparse.Namespace, seconds: float
     failed = [verdict for verdict in verdicts if verdict.faults]
     refused = sum(verdict.status == 2 for verdict in verdicts)
     accepted = sum(verdict.status == 0 for verdict in verdicts)
-    slowest = max(verdict.seconds for verdict in verdicts)
+    slowest = max(verdicts, key=lambda verdict: verdict.seconds)
     print(f"{len(verdicts)} broken files: {refused} refused in one line, {accepted} read, {len(failed)} failed; "
-          f"slowest {slowest:.1f} s, {seconds:.0f} s in all")  # fmt: skip
+          f"slowest {slowest.seconds:.1f} s (case {slowest.number}), {seconds:.0f} s in all")  # fmt: skip
     if given.case is None and not given.dry:
         forms = len({verdict.source for verdict in verdicts})
         row = {

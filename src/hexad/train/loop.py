@@ -375,6 +375,8 @@ class Trainer:
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             self.log = [line for line in log if line["step"] <= self.step]
             self.on_disk = state["weights"]
+            if self.on_disk and self.on_disk[0] != checksum(self._weights_to_use()):
+                raise ValueError("the weights are not those that it names")
             self.best = None if state["best"] is None else Validation(**state["best"])
             # not the time used: a run ends early by what its last validation would take
             larger = (self.budget.steps or self.budget.time or 0) > float(state["budget"])
