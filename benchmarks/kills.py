@@ -179,7 +179,7 @@ READ: dict[str, Callable[[Path], Any]] = {
 
 
 def outcome(task: Task, folder: Path) -> Any:
-    """Return what must be the same however often a task was killed: bytes of weights, or rows but for what was timed."""
+    """Return what must be the same however often a task was killed: weights as bytes; rows, but for what was timed."""
     if task.trains:
         return (folder / "model.safetensors").read_bytes()
     form = read_json(folder / "results.json")
@@ -253,7 +253,7 @@ class Worker:
         return "signal" if self.rng.random() < SIGNALS else "kill"
 
     def attempt(self, task: Task, folder: Path, how: str, begun: bool) -> tuple[int | None, str]:
-        """Start or resume a task and do to it what was drawn; return its status, None if it was killed, and its words."""
+        """Start or resume a task, do to it what was drawn; return its status (None: it was killed) and what it said."""
         fresh = self.rng.random() < FRESH
         argv = (*task.argv, "--out", str(folder), *(["--resume"] if begun and task.trains else []))
         said = folder.with_suffix(".txt")
