@@ -18,6 +18,7 @@ from torch import Tensor
 from hexad.comparison.evaluation import Records, measure
 from hexad.fitted import Fitted, read_log
 from hexad.likelihood import LogLikelihood
+from hexad.metrics import Yardstick
 from hexad.train import read_json, read_tensors, write_json, write_tensors
 
 __all__ = ["Evidence", "peak_memory"]
@@ -61,9 +62,9 @@ class Evidence:
         return bool(self.row["status"] == "done")
 
     @classmethod
-    def of(cls, fitted: Fitted, records: Records, rows: int) -> Evidence:
-        """Measure a trained model, and keep ``rows`` of its samples as they are made."""
-        found = measure(fitted, records)
+    def of(cls, fitted: Fitted, records: Records, rows: int, by: Yardstick) -> Evidence:
+        """Measure a trained model, its samples by a yardstick, and keep ``rows`` of them as they are made."""
+        found = measure(fitted, records, by=by)
         given = None if records.context is None else np.resize(np.asarray(records.context), rows)
         path = fitted.path(rows, seed=0, context=given)
         chosen = np.unique(np.linspace(0, len(path.states) - 1, FRAMES).round().astype(int))

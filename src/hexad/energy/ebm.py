@@ -135,6 +135,10 @@ class EBM(EnergyModel):
         """Return E(x), (batch,): what the network adds to the base's energy."""
         return self.network(self.whitened(x))
 
+    def negatives(self) -> Tensor:
+        """Return the chains as records, (particles, D)."""
+        return self.coloured(self.chains).flatten(1)
+
     def energy(self, x: Tensor) -> Tensor:
         """Return -log q(x) + E(x), (batch,); its normaliser is Z'."""
         z = self.whitened(x)

@@ -3,6 +3,7 @@
 from hexad.train.checkpoint import load_weights, read_json, read_tensors, replace_file, write_json, write_tensors
 from hexad.train.interruption import Interrupted
 from hexad.train.loop import Outcome, Trainer
+from hexad.train.processes import Processes, launched
 from hexad.train.progress import ProgressLine
 from hexad.train.settings import Budget, Settings
 from hexad.train.threads import threads_for
@@ -11,9 +12,11 @@ __all__ = [
     "Budget",
     "Interrupted",
     "Outcome",
+    "Processes",
     "ProgressLine",
     "Settings",
     "Trainer",
+    "launched",
     "load_weights",
     "read_json",
     "read_tensors",
