@@ -201,3 +201,22 @@ def test_what_it_cannot_take_is_said():
     with pytest.raises(ValueError, match="dequantise first"):
         EBM(Event.of(3, Support("real", step=0.1)))
     assert "chains=128, k=5" in repr(EBM(Event.of(3, "real"), (8,)))
+
+
+def test_vital_signs_see_chains_that_left_and_an_energy_that_they_lost():
+    model, x = tilted(scale=0.1), records(500, 2)
+    gap, drift = model.vitals(x)
+    assert gap.well
+    assert drift.value == pytest.approx(1, abs=0.15)
+    middle = x.mean(0)
+    chains = model.coloured(model.chains)
+    model.chains.copy_(model.whitened(middle + 10 * (chains - chains.mean(0))))
+    gap, drift = model.vitals(x)
+    scale = (chains - chains.mean(0)).square().sum(1).mean().sqrt() / (x - middle).square().sum(1).mean().sqrt()
+    assert drift.value == pytest.approx(float(10 * scale), rel=1e-6)
+    assert not drift.well
+    expected = (model.energy(x).mean() - model.energy(model.coloured(model.chains)).mean()) / (
+        (model.energy(x).var() + model.energy(model.coloured(model.chains)).var()) / 2
+    ).sqrt()
+    assert gap.value == pytest.approx(float(expected.detach()), rel=1e-6)
+    assert gap.value < 0

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from hexad.checks import Diverged, InputError
-from hexad.model import GenerativeModel, Validation
+from hexad.model import GenerativeModel, Validation, Vital
 from hexad.randomness import derive, fork, stream
 from hexad.train.batches import Batches
 from hexad.train.checkpoint import load_weights, read_tensors, write_tensors
@@ -176,6 +176,8 @@ class Trainer:
         if not self.players:  # a closed form's whole training: no part of a budget, but of what it cost
             self.seconds = time.monotonic() - began
         self._build()
+        if self.players:  # what is well from the start can be lost before the first check
+            self.guard.judge(self._vitals())
         self._remember()
 
     def _build(self) -> None:
@@ -337,11 +339,15 @@ class Trainer:
         return True
 
     @torch.no_grad()
-    def _is_well(self) -> bool:
-        """Check the signs that the model watches; remember the state where all is well, go back where one is lost."""
+    def _vitals(self) -> tuple[Vital, ...]:
         self.model.eval()
         found = self.validator.vitals(self.model, self.processes)
         self.model.train()
+        return found
+
+    def _is_well(self) -> bool:
+        """Check the signs that the model watches; remember the state where all is well, go back where one is lost."""
+        found = self._vitals()
         if found:
             told = {vital.name: _or_none(vital.value) for vital in found}
             self.journal.write({"step": self.step, "seconds": self.seconds, "vitals": told})
