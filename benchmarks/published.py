@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -19,13 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
+import results
 
 import hexad
 from hexad.comparison import evaluate
 
-HERE = Path(__file__).parent
-ROWS = HERE / "results.json"
 TASKS: dict[str, Callable[[], dict[str, Any]]] = {}
 
 
@@ -145,35 +142,8 @@ def main(names: list[str]) -> None:
         began = time.monotonic()
         row = TASKS[name]()
         row |= {"wall": f"{time.monotonic() - began:.0f} s", "command": f"python benchmarks/published.py {name}"}
-        row |= {"machine": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"}
-        row |= {"python": platform.python_version(), "hexad": hexad.__version__}
-        rows = json.loads(ROWS.read_text()) if ROWS.exists() else {}
-        ROWS.write_text(json.dumps(rows | {name: row}, indent=1) + "\n")
-        write_results()
+        results.record("published", name, row)
         print(json.dumps({"task": name} | row))
-
-
-def write_results() -> None:
-    """Write RESULTS.md from the rows."""
-    rows = json.loads(ROWS.read_text())
-    lines = ["# Results", "", "Written by `benchmarks/published.py`; each row names its command.", ""]
-    lines += [
-        "| task | wanted or published | ours | kind | protocol | seeds | wall | machine | command |",
-        "|---|" + "---|" * 8,
-    ]
-    for name, row in rows.items():
-        cells = [
-            name,
-            row["target"],
-            row["ours"],
-            row["kind"],
-            row["protocol"],
-            row["seeds"],
-            row["wall"],
-            row["machine"],
-        ]
-        lines.append("| " + " | ".join([*cells, f"`{row['command']}`"]) + " |")
-    (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Commands that measure; see the README beside this file."""
