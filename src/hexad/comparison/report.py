@@ -22,7 +22,7 @@ from hexad.comparison.figures import colour_of, curves
 from hexad.comparison.ranking import RANKED, Difference, differences
 from hexad.comparison.views import View, view_of
 from hexad.data import Data
-from hexad.recipes import FAMILIES, RECIPES
+from hexad.recipes import FAMILIES, find_recipe
 from hexad.train import replace_file
 
 __all__ = ["Line", "page", "write_report"]
@@ -121,7 +121,8 @@ class Line:
     @property
     def can(self) -> tuple[str, ...]:
         """What the model can do, in words."""
-        return RECIPES[self.row["model"]].can if self.row["model"] in RECIPES else ()
+        recipe = find_recipe(self.row["model"] or "")
+        return () if recipe is None else recipe.can
 
 
 def write_report(folder: Path, data: Data, found: Sequence[Evidence], results: dict[str, Any], command: str) -> Path:

@@ -44,7 +44,7 @@ def fit(
 
     Args:
         model: a name from ``hexad.models()``, or a :class:`~hexad.model.GenerativeModel` of your own, built for
-            ``data.event``.
+            ``data.event``. That very object is trained, in its own type of floats, on the records as they are.
         data: what ``load_data`` takes, or what it returned.
         time, steps: the budget, one of them: ``"90s"``, ``"2m"``; neither is 60 s.
         out: folder of the run; None keeps nothing on disk.
@@ -149,6 +149,8 @@ def plan(
     recipe = recipe_of(model) if isinstance(model, str) else None
     loaded = load_for(model, data) if isinstance(model, str) else load_data(data)
     own, loop = _sorted_options(recipe, options)
+    if isinstance(model, GenerativeModel):
+        loop = _in_its_own_type(model, loop)
     settings = Settings.checked({**(recipe.settings if recipe else {}), **loop})
     folder = None if out is None else Path(out)
     if recipe is not None:
@@ -215,6 +217,15 @@ def _sorted_options(recipe: Recipe | None, options: dict[str, Any]) -> tuple[dic
             raise InputError(f"unknown option {name!r} of {of}{hint(name, [*known, *Settings.model_fields])}")
     own = {name: value for name, value in options.items() if name in known}
     return own, {name: value for name, value in options.items() if name not in known}
+
+
+def _in_its_own_type(model: GenerativeModel, loop: dict[str, Any]) -> dict[str, Any]:
+    """Return the loop's options with the precision that a model which was built already has."""
+    own = str(model.dtype).removeprefix("torch.")
+    if loop.get("precision", own) != own:
+        todo = f"it is {own}; build it in the other type, as by model.double()"
+        raise InputError(f"option precision={loop['precision']!r} of {_named(model)}: {todo}")
+    return {**loop, "precision": own}
 
 
 def _build(
