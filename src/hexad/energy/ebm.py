@@ -39,7 +39,7 @@ class EBM(EnergyModel):
 
     Args:
         event: real columns without cells.
-        hidden: widths of the energy network.
+        hidden: widths of the energy network; none: a linear tilt, which moves the mean of a Gaussian base.
         components: of the base; 1 is the Gaussian with full covariance.
         k: Langevin steps a training step.
         particles: number of chains.
