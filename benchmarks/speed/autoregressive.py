@@ -11,7 +11,7 @@ from hexad.autoregressive import AR, MADE
 from hexad.event import Event
 
 from benchmarks.speed.contest import Contest, Runner, clock, peer, task
-from benchmarks.speed.training import bare_loop, binary_table, our_loop
+from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
 
 COLUMNS, BATCH = 784, 100
 
@@ -84,7 +84,7 @@ def _steps(net: nn.Module, records: Tensor, steps: int, counted: int, fused: boo
 def _(small: bool) -> Contest:
     hidden, steps = (32, 20) if small else (500, 60)
     data = binary_table(5_000, COLUMNS)
-    options = {"hidden": [hidden], "direct": False, "dropout": 0.0, "batch_size": BATCH}
+    options = {"hidden": [hidden], "direct": False, "dropout": 0.0, "batch_size": BATCH, **PLAIN}
     return Contest(
         f"a training step, batches of {BATCH}, {COLUMNS} bits, {hidden} hidden units; peer: weight times mask at every "
         "call and torch's default Adam; bare: the loop of our network",
@@ -116,7 +116,7 @@ def _(small: bool) -> Contest:
     data = binary_table(2_000, columns)
     return Contest(
         f"a training step, batches of {BATCH}, {columns} bits, {hidden} hidden units; peer gets fused Adam",
-        our_loop("nade", data, steps, hidden=hidden, batch_size=BATCH),
+        our_loop("nade", data, steps, hidden=hidden, batch_size=BATCH, **PLAIN),
         _steps(LoopedNADE(columns, hidden), data.tensor("train"), 2, steps, fused=True),
         peer_name="a Python loop over the columns with autograd",
         count=steps,

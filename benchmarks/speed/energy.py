@@ -13,7 +13,7 @@ from hexad.mcmc import langevin
 from hexad.nn.scalar import ScalarMLP
 
 from benchmarks.speed.contest import Contest, Runner, clock, peer, task
-from benchmarks.speed.training import bare_loop, binary_table, encoded, our_loop
+from benchmarks.speed.training import PLAIN, bare_loop, binary_table, encoded, our_loop
 
 
 @task("rbm-epoch")
@@ -25,10 +25,10 @@ def _(small: bool) -> Contest:
     def peer_epoch() -> None:
         BernoulliRBM(hidden, learning_rate=0.01, batch_size=100, n_iter=1, random_state=0).fit(records)
 
-    options: dict[str, Any] = {"hidden": hidden, "batch_size": 100, "particles": 100}
+    options: dict[str, Any] = {"hidden": hidden, "batch_size": 100, "particles": 100, **PLAIN}
     return Contest(
         f"an epoch of {100 * steps:,} made-up records, {columns} x {hidden} units, batches and chains of 100, "
-        "persistent, one sweep a step, float32",
+        "persistent, one sweep a step, float32; without average and clip",
         our_loop("rbm", data, steps, **options),
         clock(peer_epoch),
         bare_loop("rbm", data, steps, **options),
@@ -112,8 +112,9 @@ def _(small: bool) -> Contest:
     data, steps = hexad.load_data("digits"), 20 if small else 60
     return Contest(
         "a training step on digits, batches of 128, energy network (256, 256), 128 persistent chains, 5 Langevin steps; "
-        "ours adds a Gaussian base, Metropolis tests and its whole loop, the peer gets fused Adam and encoded batches",
-        our_loop("ebm", data, steps),
+        "ours: its whole loop without average and clip, a Gaussian base, Metropolis tests; peer: neither of these, a bare "
+        "loop with fused Adam on encoded batches",
+        our_loop("ebm", data, steps, **PLAIN),
         _torchebm_step(data, steps),
         None,
         "torchebm ContrastiveDivergence",

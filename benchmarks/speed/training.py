@@ -21,8 +21,9 @@ from hexad.fitted.planning import plan
 
 from benchmarks.speed.contest import Contest, Runner, clock, task
 
-__all__ = ["WARM", "bare_loop", "binary_table", "encoded", "our_loop"]
+__all__ = ["PLAIN", "WARM", "bare_loop", "binary_table", "encoded", "our_loop"]
 
+PLAIN: dict[str, Any] = {"ema": 0.0, "clip": 0.0}  # beside peers that neither average weights nor clip gradients
 WARM = 20  # steps before the clock: as many as lie between two log lines, whose times are what is read
 
 

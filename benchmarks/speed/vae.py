@@ -9,7 +9,7 @@ from typing import Any
 import hexad
 
 from benchmarks.speed.contest import Contest, Runner, clock, peer, task
-from benchmarks.speed.training import bare_loop, binary_table, our_loop
+from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
 
 
 @task("vae-epoch")
@@ -17,7 +17,7 @@ def _(small: bool) -> Contest:
     steps, latent = 20 if small else 40, 16
     data = binary_table(125 * steps, 784)
     # the peer's own network: one hidden layer of 512 a side
-    options: dict[str, Any] = {"hidden": [512], "latent": latent, "batch_size": 125}
+    options: dict[str, Any] = {"hidden": [512], "latent": latent, "batch_size": 125, **PLAIN}
     return Contest(
         f"an epoch of {125 * steps:,} made-up records of 784 bits, batches of 125, one hidden layer of 512 a side, "
         f"code of {latent}; peer: its trainer's epoch, its own Adam, without progress bar",
