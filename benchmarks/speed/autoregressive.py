@@ -7,11 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hexad.autoregressive import AR, MADE
-from hexad.event import Event
-
 from benchmarks.speed.contest import Contest, Runner, clock, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
+from hexad.autoregressive import AR, MADE
+from hexad.event import Event
 
 COLUMNS, BATCH = 784, 100
 

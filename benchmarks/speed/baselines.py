@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from sklearn.mixture import GaussianMixture as Theirs
 
+from benchmarks.speed.contest import Contest, clock, task
 from hexad.baselines import Gaussian, GaussianMixture
 from hexad.event import Event
-
-from benchmarks.speed.contest import Contest, clock, task
 
 COLUMNS, COMPONENTS = 20, 8
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from benchmarks.speed.contest import Contest, Runner, clock, peer, task
 from hexad.diffusion import DDPM
 from hexad.event import Event
-
-from benchmarks.speed.contest import Contest, Runner, clock, peer, task
 
 COLUMNS, WIDTH = 64, 256
 
@@ -27,8 +26,8 @@ def _(small: bool) -> Contest:
             z = mean + noise[t] * torch.randn(rows, COLUMNS)
 
     return Contest(
-        f"{rows} samples of {COLUMNS} columns in {levels} levels, a residual network of width {WIDTH}, the same one for "
-        "all sides; ours has a stream a level, so that a sample does not depend on how many are drawn",
+        f"{rows} samples of {COLUMNS} columns in {levels} levels, a residual network of width {WIDTH}, the same one "
+        "for all sides; ours has a stream a level, so that a sample does not depend on how many are drawn",
         clock(torch.no_grad()(lambda: model.sample(rows))),
         _diffusers(model, rows, levels),
         clock(bare),

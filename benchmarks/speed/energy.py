@@ -9,11 +9,10 @@ from sklearn.neural_network import BernoulliRBM
 from torch import Tensor, nn
 
 import hexad
-from hexad.mcmc import langevin
-from hexad.nn.scalar import ScalarMLP
-
 from benchmarks.speed.contest import Contest, Runner, clock, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, encoded, our_loop
+from hexad.mcmc import langevin
+from hexad.nn.scalar import ScalarMLP
 
 
 @task("rbm-epoch")
@@ -111,9 +110,9 @@ def _(small: bool) -> Contest:
 def _(small: bool) -> Contest:
     data, steps = hexad.load_data("digits"), 20 if small else 60
     return Contest(
-        "a training step on digits, batches of 128, energy network (256, 256), 128 persistent chains, 5 Langevin steps; "
-        "ours: its whole loop without average and clip, a Gaussian base, Metropolis tests; peer: neither of these, a bare "
-        "loop with fused Adam on encoded batches",
+        "a training step on digits, batches of 128, energy network (256, 256), 128 persistent chains, 5 Langevin steps"
+        "; ours: its whole loop without average and clip, a Gaussian base, Metropolis tests; peer: neither of these, a "
+        "bare loop with fused Adam on encoded batches",
         our_loop("ebm", data, steps, **PLAIN),
         _torchebm_step(data, steps),
         None,

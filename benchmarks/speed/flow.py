@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 import hexad
-from hexad.event import Event
-from hexad.flow import RealNVP
-
 from benchmarks.speed.contest import Contest, Runner, clock, peer, task
 from benchmarks.speed.training import PLAIN, encoded, our_loop
+from hexad.event import Event
+from hexad.flow import RealNVP
 
 COLUMNS, COUPLINGS, HIDDEN, BATCH = 21, 8, (128, 128), 256
 SIZES = f"{COLUMNS} columns, {COUPLINGS} affine couplings of networks {HIDDEN} (ours and nflows normalise between)"

@@ -9,10 +9,9 @@ from sklearn.metrics.pairwise import rbf_kernel
 from torch import Tensor
 
 import hexad
+from benchmarks.speed.contest import Contest, clock, task
 from hexad.comparison.evaluation import Records, measure
 from hexad.metrics import KernelDistance
-
-from benchmarks.speed.contest import Contest, clock, task
 
 MULTIPLES = (0.125, 0.25, 0.5, 1.0, 2.0)
 

@@ -17,9 +17,8 @@ import torch
 from torch import Tensor
 
 import hexad
-from hexad.fitted.planning import plan
-
 from benchmarks.speed.contest import Contest, Runner, clock, task
+from hexad.fitted.planning import plan
 
 __all__ = ["PLAIN", "WARM", "bare_loop", "binary_table", "encoded", "our_loop"]
 

@@ -7,7 +7,6 @@ import tempfile
 from typing import Any
 
 import hexad
-
 from benchmarks.speed.contest import Contest, Runner, clock, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
 

@@ -121,6 +121,6 @@ def test_only_what_was_well_can_be_lost_and_only_twice_in_a_row_counts() -> None
     assert guard.judge(_sign(math.nan)) == "gone: gap is nan, expected -1 to 1"
     guard.give_up()
     assert guard.judge(_sign(9.0)) is None
-    assert Guard(**json.loads(json.dumps(guard.to_json()))) == guard
+    assert Guard.from_json(json.loads(json.dumps(guard.to_json()))) == guard
     guard.went_back()
     assert (guard.factor, guard.healthy) == (0.5, True)

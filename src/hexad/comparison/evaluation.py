@@ -163,8 +163,9 @@ def yardstick(event: Event, records: Records, seed: int = 0) -> Yardstick:
     Columns of pictures, bits and levels share a unit. A series is scored by its windows.
     """
     series = event.layout == "series"
-    real = _windows(_compared(records, series).x, series)
-    train = None if records.train is None else _windows(records.train, series)
+    beside = _compared(records, series).x
+    real = _windows(beside, series)
+    train = None if records.train is None else _windows(records.train, series, len(beside))
     return Yardstick(real, train, shared=event.one_unit, independent=not series, seed=seed)
 
 
@@ -174,11 +175,14 @@ def _compared(records: Records, series: bool) -> Records:
     return records.capped(most, series)
 
 
-def _windows(x: Tensor, series: bool) -> Tensor:
-    """Return the windows of consecutive rows of a series as records, (n - w + 1, w D); other records as they are."""
+def _windows(x: Tensor, series: bool, rows: int | None = None) -> Tensor:
+    """Return the windows of consecutive rows of a series as records, (n - w + 1, w D); other records as they are.
+
+    ``rows`` is how many rows the shortest of those compared has, from which the width w follows; left out, n.
+    """
     if not series:
         return x
-    width = max(1, min(WINDOW, len(x) // 2))
+    width = max(1, min(WINDOW, (rows or len(x)) // 2))
     return x.flatten(1).double().unfold(0, width, 1).flatten(1)
 
 

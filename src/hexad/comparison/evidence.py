@@ -6,6 +6,8 @@ so a folder that has it is complete.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hexad.checks import InputError
 from hexad.comparison.evaluation import Records, measure
-from hexad.fitted import Fitted, read_log
+from hexad.fitted import Fitted
 from hexad.likelihood import LogLikelihood
 from hexad.metrics import Yardstick
-from hexad.train import read_json, read_tensors, write_json, write_tensors
+from hexad.train import read_json, read_log, read_tensors, write_json, write_tensors
 
 __all__ = ["Evidence", "peak_memory"]
 
@@ -91,16 +94,21 @@ class Evidence:
             state["likelihood"] = {name: getattr(self.likelihood, name) for name in names}
         kept = {name: tensor for name, tensor in tensors.items() if tensor is not None}
         write_tensors(folder / "evaluation.safetensors", kept, state)
-        write_json(folder / "evaluation.json", {"row": self.row, "memory": self.memory})
+        form = {"row": self.row, "memory": self.memory}
+        write_json(folder / "evaluation.json", form | {"digest": _digest(form, folder)})
 
     @classmethod
     def read(cls, folder: Path) -> Evidence:
         """Return what :meth:`write` wrote.
 
         Raises:
-            InputError: a file is missing or is not one of ours.
+            InputError: a file is missing, or is not as it was written.
         """
         form = read_json(folder / "evaluation.json")
+        known = {key: form.get(key) for key in ("row", "memory")} if isinstance(form, dict) else {}
+        if not known or form.get("digest") != _digest(known, folder):
+            what = "evaluation.json and evaluation.safetensors are not as they were written"
+            raise InputError(f"{folder}: {what}; remove both, and the model is measured again")
         tensors, state = read_tensors(folder / "evaluation.safetensors")
         likelihood = None
         if state.get("likelihood"):
@@ -116,6 +124,13 @@ class Evidence:
             read_log(folder / "metrics.jsonl"),
             form["memory"],
         )
+
+
+def _digest(form: dict[str, Any], folder: Path) -> str:
+    """Return the SHA-256 of what both files hold, so that a damaged one is not taken for a measurement."""
+    path = folder / "evaluation.safetensors"
+    content = path.read_bytes() if path.exists() else b""
+    return hashlib.sha256(json.dumps(form, sort_keys=True).encode() + content).hexdigest()
 
 
 def peak_memory() -> int:

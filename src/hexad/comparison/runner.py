@@ -114,13 +114,15 @@ def compare(
     _check_folder(folder, asked)
     entries = [_checked(entry, loaded, budget, folder, device, models is not None) for entry in entries]
     if _finished(folder, entries):
+        found = [_read(folder, entry, loaded) for entry in entries]
+        write_json(folder / "results.json", _results(loaded, budget, seeds, found))  # where it is damaged
         _say(f"{folder}: this comparison is finished, nothing to do; name another --out to repeat it", progress)
-        return Comparison(table_of([_read(folder, entry, loaded) for entry in entries]), folder / "report.html")
+        return Comparison(table_of(found), folder / "report.html")
     _say(loaded.describe(), progress)
     _say(f"budget {budget} a model; {CAPS}", progress)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "comparison.json", asked)
-    found: list[Evidence] = []
+    found = []
     by = yardstick(loaded.event, Records.of(loaded))
     for entry in entries:
         found.append(_one(entry, loaded, budget, folder, device, progress, by))
@@ -259,6 +261,7 @@ def _checked(entry: Entry, data: Data, budget: Budget, folder: Path, device: str
         return entry
     where = folder / "models" / entry.name
     if (where / "evaluation.json").exists():
+        Evidence.read(where)  # one that is damaged is found before anything is written
         return entry
     (where / ".config.json.tmp").unlink(missing_ok=True)
     try:

@@ -33,6 +33,12 @@ class ContextEncoder:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or bool(self.values) == bool(self.mean):
+            raise ValueError(f"context {self.name}: expected values, or as many means as deviations")
+        if len(set(self.values)) != len(self.values) or len({type(value) for value in self.values}) > 1:
+            raise ValueError(f"context {self.name}: expected different values of one type")
+
     @classmethod
     def fit(cls, name: str, train: np.ndarray) -> ContextEncoder:
         """Return the encoder of a context, by its training values (n,) or (n, k).

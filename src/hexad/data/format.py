@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,6 +48,15 @@ class Format:
     offsets: tuple[float, ...] = ()
     ignored: tuple[str, ...] = ()
     context: ContextEncoder | None = None
+
+    def __post_init__(self) -> None:
+        dims, framed = self.event.dims, self.container == "frame"
+        if len(self.columns) != (dims if framed else 0) or len(self.dtypes) != (dims if framed else 1):
+            raise ValueError(f"format of a {self.container}: {len(self.columns)} columns and {len(self.dtypes)} types")
+        if math.prod(self.record) != dims or (self.channels_last and len(self.record) != 3):
+            raise ValueError(f"format of records of shape {self.record}: the event's is {self.event.shape}")
+        if self.offsets and len(self.offsets) != dims:
+            raise ValueError(f"format: expected {dims} offsets, got {len(self.offsets)}")
 
     @property
     def arrangement(self) -> Arrangement:
@@ -177,10 +187,17 @@ class Format:
 
     @classmethod
     def from_json(cls, form: dict[str, Any]) -> Format:
-        """Return the format of a form that :meth:`to_json` made."""
+        """Return the format of a form that :meth:`to_json` made.
+
+        Raises:
+            ValueError, TypeError: its parts do not fit each other, or a type is none of numbers.
+        """
         lists = {key: tuple(form[key]) for key in ("columns", "dtypes", "record", "offsets", "ignored")}
         context = ContextEncoder.from_json(form["context"]) if form["context"] else None
         event, container = Event.from_json(form["event"]), form["container"]
+        for kind in lists["dtypes"]:
+            if np.dtype(_plain(kind)).kind not in "biuf":
+                raise ValueError(f"type {kind!r} is none of numbers")
         return cls(event=event, container=container, channels_last=form["channels_last"], context=context, **lists)
 
 

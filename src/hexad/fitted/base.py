@@ -15,12 +15,12 @@ from torch import Tensor
 from hexad.checks import InputError, one_line
 from hexad.data import Format
 from hexad.event import Event
-from hexad.fitted.config import RunConfig, assemble, pick_device, read_log
+from hexad.fitted.config import RunConfig, assemble, pick_device
 from hexad.likelihood import LogLikelihood
 from hexad.model import GenerativeModel, Trajectory
 from hexad.randomness import stream
 from hexad.recipes import find_recipe, problems, recipe_of
-from hexad.train import Settings, load_weights, read_tensors, threads_for
+from hexad.train import Settings, checked_state, checksum, load_weights, read_log, read_tensors, threads_for
 from hexad.transforms import Preprocessing
 
 __all__ = ["Fitted", "load"]
@@ -217,29 +217,70 @@ def load(folder: str | Path, model: GenerativeModel | None = None, device: str =
     """
     folder = Path(folder)
     config = RunConfig.read(folder)
-    path = folder / "config.json"
+    name, path = config.model.model, folder / "config.json"
+    if model is None and find_recipe(name) is None:
+        what = f"{folder}: a run of {name!r}, no model of hexad or of an installed package"
+        todo = "install its package, or load it with hexad.load(dir, model=...)"
+        raise InputError("; ".join([what, *problems(), todo]))
+    weights, _ = read_tensors(folder / "model.safetensors")
     try:
-        event = Event.from_json(config.data["event"])
-        form = Format.from_json(config.data["format"])
-        preprocessing = Preprocessing.from_json(event, config.preprocessing)
-        settings = Settings.checked(config.settings)
-        features = int(config.data["context_features"])
+        most = sum(tensor.numel() for tensor in weights.values()) if model is None else model.event.dims
+        preprocessing, form = _outside(config, most)
+        own = _rebuilt(config, preprocessing.event) if model is None else model
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
         raise InputError(f"{path}: does not describe a run ({one_line(error)[:200]}); train the run again") from None
-    if model is None:
-        name = config.model.model
-        if find_recipe(name) is None:
-            what = f"{folder}: a run of {name!r}, no model of hexad or of an installed package"
-            todo = "install its package, or load it with hexad.load(dir, model=...)"
-            raise InputError("; ".join([what, *problems(), todo]))
-        recipe = recipe_of(name)
-        options = recipe.check_options(config.model.options)
-        width = {"context": features} if features else {}
-        model = assemble(recipe, preprocessing.event, options, width, config.seed, settings.precision)
-    weights, _ = read_tensors(folder / "model.safetensors")
-    load_weights(model, weights, folder / "model.safetensors")
-    state = folder / "state.safetensors"
-    seconds = float(read_tensors(state)[1].get("seconds", 0.0)) if state.exists() else 0.0
+    load_weights(own, weights, folder / "model.safetensors")
+    seconds = _seconds(folder, weights)
     log = read_log(folder / "metrics.jsonl")
-    model = model.to(pick_device(device)).eval()
-    return Fitted(model, preprocessing, form, config, seconds=seconds, folder=folder, log=log)
+    own = own.to(pick_device(device)).eval()
+    return Fitted(own, preprocessing, form, config, seconds=seconds, folder=folder, log=log)
+
+
+def _outside(config: RunConfig, most: int) -> tuple[Preprocessing, Format]:
+    """Return what lies between the user's records and the model.
+
+    Args:
+        config: of the run.
+        most: columns that a record can have: a model has at least as many numbers as it has columns.
+
+    Raises:
+        ValueError: the parts do not fit each other.
+    """
+    if math.prod(config.data["event"]["shape"]) > most:
+        raise ValueError(f"records of shape {config.data['event']['shape']} and a model of {most} numbers")
+    event, form = Event.from_json(config.data["event"]), Format.from_json(config.data["format"])
+    given, features = config.data["given"], config.data["context_features"]
+    if form.event != event:
+        raise ValueError(f"the format's event is {form.event}, the data's {event}")
+    if (None if form.context is None else (form.context.name, form.context.size)) != (given and (given, features)):
+        raise ValueError(f"{features} features of the context {given!r} do not fit the format's")
+    return Preprocessing.from_json(event, config.preprocessing), form
+
+
+def _rebuilt(config: RunConfig, event: Event) -> GenerativeModel:
+    recipe = recipe_of(config.model.model)
+    features = config.data["context_features"]
+    width = {"context": features} if features else {}
+    options = recipe.check_options(config.model.options)
+    return assemble(recipe, event, options, width, config.seed, Settings.checked(config.settings).precision)
+
+
+def _seconds(folder: Path, weights: dict[str, Tensor]) -> float:
+    """Return the seconds that a run was trained, 0 where its state was taken away; its weights are to be those of it.
+
+    Raises:
+        InputError: the state is none, or the weights are not what was written with it.
+    """
+    path = folder / "state.safetensors"
+    if not path.exists():
+        return 0.0
+    try:
+        state = checked_state(read_tensors(path)[1])
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not the state of a run ({one_line(error)[:200]}); train it again") from None
+    if state["weights"] and checksum(weights) not in state["weights"]:
+        what = "not as the run wrote it, by its checksum"
+        raise InputError(f"{folder / 'model.safetensors'}: {what}; hexad train --resume writes it again")
+    return float(state["seconds"])

@@ -1,6 +1,16 @@
 """Training: one loop for all families, its settings and budget, its files."""
 
-from hexad.train.checkpoint import load_weights, read_json, read_tensors, replace_file, write_json, write_tensors
+from hexad.train.checkpoint import (
+    checked_state,
+    checksum,
+    load_weights,
+    read_json,
+    read_log,
+    read_tensors,
+    replace_file,
+    write_json,
+    write_tensors,
+)
 from hexad.train.interruption import Interrupted
 from hexad.train.loop import Outcome, Trainer
 from hexad.train.processes import Processes, launched
@@ -16,9 +26,12 @@ __all__ = [
     "ProgressLine",
     "Settings",
     "Trainer",
+    "checked_state",
+    "checksum",
     "launched",
     "load_weights",
     "read_json",
+    "read_log",
     "read_tensors",
     "replace_file",
     "threads_for",

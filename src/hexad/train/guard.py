@@ -72,6 +72,20 @@ class Guard:
         """Do nothing more about the signs that are lost."""
         self.given_up += [name for name, checks in self.lost.items() if checks >= PATIENCE]
 
+    @classmethod
+    def from_json(cls, form: dict[str, Any]) -> Guard:
+        """Return the guard of a form that :meth:`to_json` made.
+
+        Raises:
+            TypeError, ValueError: it is none.
+        """
+        guard = cls(**form)
+        names = [*guard.seen_well, *guard.given_up, *guard.lost]
+        counts = [guard.rollbacks, *guard.lost.values()]
+        if not all(isinstance(name, str) for name in names) or not all(type(count) is int for count in counts):
+            raise ValueError(f"guard {str(form)[:60]}")
+        return guard
+
     def to_json(self) -> dict[str, Any]:
         """Return a JSON form."""
         return asdict(self)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from hexad.train.checkpoint import replace_file
 
 __all__ = ["Journal"]
 
@@ -20,10 +23,11 @@ class Journal:
         self.path = path
         self.lines: list[dict[str, Any]] = []
 
-    def begin(self) -> None:
-        """Start an empty file."""
+    def begin(self, lines: Sequence[dict[str, Any]] = ()) -> None:
+        """Start the file anew, with the lines that a state knows of."""
+        self.lines = list(lines)
         if self.path:
-            self.path.write_text("")
+            replace_file(self.path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
 
     def write(self, line: dict[str, Any]) -> None:
         """Add a line."""
@@ -31,15 +35,3 @@ class Journal:
         if self.path:
             with open(self.path, "a") as file:
                 file.write(json.dumps(line) + "\n")
-
-    def cut(self, count: int) -> None:
-        """Keep the first ``count`` lines, those that the state knows of; a line that a kill cut in half ends them."""
-        assert self.path is not None
-        self.lines = []
-        for text in self.path.read_text(errors="replace").splitlines()[:count] if self.path.exists() else []:
-            try:
-                line = json.loads(text)
-            except ValueError:
-                break
-            self.lines.append(line)
-        self.path.write_text("".join(json.dumps(line) + "\n" for line in self.lines))

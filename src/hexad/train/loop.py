@@ -33,7 +33,14 @@ from hexad.checks import Diverged, InputError
 from hexad.model import GenerativeModel, Validation, Vital
 from hexad.randomness import derive, fork, stream
 from hexad.train.batches import Batches
-from hexad.train.checkpoint import load_weights, read_tensors, write_tensors
+from hexad.train.checkpoint import (
+    checked_state,
+    checksum,
+    load_weights,
+    read_log,
+    read_tensors,
+    write_tensors,
+)
 from hexad.train.divergence import NOWHERE, first_bad_layer
 from hexad.train.guard import ROLLBACKS, Guard
 from hexad.train.interruption import Interrupted, stop_on_signals
@@ -114,6 +121,7 @@ class Trainer:
         self.guard = Guard()
         self.good: dict[str, Tensor] = {}
         self.good_step = 0
+        self.on_disk: list[int] = []  # checksums of the weights that model.safetensors may hold
         if settings.batch_size < self.processes.size:
             few = f"batch_size={settings.batch_size} is less than {self.processes.size} processes"
             raise InputError(f"{few}; expected at least a record for each, raise it or start fewer")
@@ -137,8 +145,7 @@ class Trainer:
             if resume and self.folder and (self.folder / "state.safetensors").exists():
                 lines = self._restore()
                 self._begin(begin)
-                if self.writes:
-                    self.journal.cut(lines)
+                self.journal.begin(lines)
                 if not self.finished:
                     self.journal.write({"event": "resumed", "step": self.step})
             else:
@@ -423,6 +430,8 @@ class Trainer:
         if not self.finished:
             self.finished = True
             self._save()  # the raw weights with the rest: a larger budget goes on from them
+        elif self.folder:  # lost or damaged they are mended, else they are the same bytes
+            write_tensors(self.folder / "model.safetensors", self._weights_to_use())
         self.model.load_state_dict(self._weights_to_use())
         self.model.eval()
 
@@ -456,11 +465,15 @@ class Trainer:
             "good_step": self.good_step,
             "guard": self.guard.to_json(),
         }
-        write_tensors(self.folder / "model.safetensors", self._weights_to_use())
-        write_tensors(self.folder / "state.safetensors", tensors, state)
+        weights = self._weights_to_use()
+        # the state first: whenever a kill comes, it names the weights that stand beside it
+        self.on_disk = [checksum(weights), *self.on_disk]
+        write_tensors(self.folder / "state.safetensors", tensors, state | {"weights": self.on_disk})
+        write_tensors(self.folder / "model.safetensors", weights)
+        self.on_disk = self.on_disk[:1]
 
-    def _restore(self) -> int:
-        """Take up the folder's state, and return how many lines of metrics belong to it.
+    def _restore(self) -> list[dict[str, Any]]:
+        """Take up the folder's state, and return the lines of metrics that belong to it.
 
         Raises:
             InputError: it is not a state of this run.
@@ -473,6 +486,7 @@ class Trainer:
             now = f"{self.processes.size} {'process' if self.processes.size == 1 else 'processes'}"
             raise InputError(f"--resume {self.folder}: the run had {size}, expected as many, now {now}; start {size}")
         tensors |= under(tensors, f"rank{self.processes.rank}")
+        lines = read_log(self.folder / "metrics.jsonl")
         self._build()
         self.best_weights = under(tensors, "best")
         for name, module in {"best": self.model, "model": self.model, "average": self.average}.items():
@@ -480,7 +494,9 @@ class Trainer:
             if name == "model" or (name == "best" and stored) or (name == "average" and self.average is not self.model):
                 load_weights(module, stored, path)
         try:
+            state = checked_state(state)
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            self.on_disk = state["weights"]
             self.best = None if state["best"] is None else Validation(**state["best"])
             # not the time used: a run ends early by what its last validation would take
             larger = (self.budget.steps or self.budget.time or 0) > float(state["budget"])
@@ -489,9 +505,9 @@ class Trainer:
             self._remember()
             if good := under(tensors, "good"):
                 self.good, self.good_step = good, int(state["good_step"])
-            self.guard = Guard(**state["guard"])
+            self.guard = Guard.from_json(state["guard"])
             self.moving.take_up_random(tensors)
-            return int(state["lines"])
+            return lines[: int(state["lines"])]
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{path}: not the state of this run ({reason}); train it again elsewhere") from None

@@ -77,10 +77,11 @@ class GuardedAdam:
         Raises:
             ValueError: its shapes are not the parameters'.
         """
-        self.bad = tensors["bad"].to(self.bad.device, copy=True)
+        self.bad = tensors["bad"].to(self.bad.device, torch.int64, copy=True).reshape(())
         for i, parameter in enumerate(self.parameters):
             keys = {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{i}.")}
-            if any(value.shape not in (parameter.shape, torch.Size()) for value in keys.values()):
+            shapes = {"step": torch.Size(), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+            if keys and {key: value.shape for key, value in keys.items()} != shapes:
                 raise ValueError(f"moments of parameter {i} are not of its shape {tuple(parameter.shape)}")
             self.adam.state[parameter] = {  # copies: Adam moves them in place
                 key: value.to(parameter.device, value.dtype if key == "step" else parameter.dtype, copy=True)

@@ -15,7 +15,6 @@ multiplying a column by a power of two changes no bit behind it, and no absolute
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal, get_args
 
 import torch
@@ -152,12 +151,18 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, event: Event, form: dict[str, Any]) -> Preprocessing:
-        """Return the preprocessing of a form that :meth:`to_json` made."""
+        """Return the preprocessing of a form that :meth:`to_json` made.
+
+        Raises:
+            ValueError: its numbers are not one, or one a column.
+        """
         fill = {"shift": [0.0], "scale": [1.0]} | form
         tensors = []
         for key in ("shift", "scale"):
             values = torch.tensor(fill[key], dtype=torch.float64)
-            tensors.append(values.expand(math.prod(event.shape)).reshape(event.shape).clone())
+            if len(values) not in (1, event.dims):
+                raise ValueError(f"preprocessing: {len(values)} numbers of {key}, expected 1 or {event.dims}")
+            tensors.append(values.expand(event.dims).reshape(event.shape).clone())
         return cls(event, fill["scheme"], tensors[0], tensors[1], fill.get("alpha", 0.05))
 
     def __repr__(self) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from hexad.checks import InputError
 from hexad.data.forms.memory import join, read_array
-from hexad.data.forms.opening import read_bytes
+from hexad.data.forms.opening import check_unpacked, read_bytes
 from hexad.data.raw import SPLITS, Raw
 
 __all__ = ["read"]
@@ -23,8 +24,12 @@ def read(path: Path) -> Raw:
     Raises:
         InputError: the file is damaged, holds Python objects, or holds several arrays none of which is ``train``.
     """
+    content = read_bytes(path)
     try:
-        loaded = np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
+        if zipfile.is_zipfile(io.BytesIO(content)):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                check_unpacked(sum(entry.file_size for entry in archive.infolist()), len(content), path)
+        loaded = np.load(io.BytesIO(content), allow_pickle=False)
         arrays = {"x": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
     except InputError:
         raise

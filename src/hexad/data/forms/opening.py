@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from pathlib import Path
 
 from hexad.checks import InputError, one_line
 
-__all__ = ["ending", "read_bytes", "read_text", "stem"]
+__all__ = ["check_unpacked", "ending", "read_bytes", "read_text", "stem"]
+
+RATIO, MOST = 900, 1 << 28  # deflate packs zeros 1032 to 1, data hardly ever more than 300 to 1
 
 
 def ending(path: Path) -> str:
@@ -36,7 +39,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         content = path.read_bytes()
         if path.suffix.lower() == ".gz" and content:
-            content = gzip.decompress(content)
+            content = _unpacked(content, path)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path}: truncated or damaged .gz ({one_line(error)}); fetch the file again") from None
     except OSError as error:
@@ -44,6 +47,29 @@ def read_bytes(path: Path) -> bytes:
     if not content:
         raise InputError(f"{path}: the file is empty; expected data")
     return content
+
+
+def _unpacked(content: bytes, path: Path) -> bytes:
+    pieces, size, packed = [], 0, io.BytesIO(content)
+    with gzip.GzipFile(fileobj=packed) as file:
+        while piece := file.read(MOST // 4):
+            pieces.append(piece)
+            size += len(piece)
+            check_unpacked(size, packed.tell(), path)
+    return b"".join(pieces)
+
+
+def check_unpacked(size: int, packed: int, path: Path) -> None:
+    """Check that what a packed file unpacks to may be data: files made to fill the memory hold one byte over and over.
+
+    Raises:
+        InputError: it unpacks to a lot, and to nearly as many times its size as is possible.
+    """
+    if size >= MOST and size > RATIO * packed:
+        raise InputError(
+            f"{path}: unpacks to more than {RATIO} times its size, which is the same byte over and over; "
+            "fetch the file again"
+        )
 
 
 def read_text(path: Path) -> str:
