@@ -26,7 +26,7 @@ from hexad.train import read_json, read_log, read_tensors, write_json, write_ten
 
 __all__ = ["Evidence", "peak_memory"]
 
-FRAMES = 10
+FRAMES = 16
 VALUES = 400_000  # of samples that are kept for the page
 
 
@@ -38,7 +38,7 @@ class Evidence:
         row: of ``results.json``.
         likelihood: of each scored record, or None.
         samples: (n, \\*shape) in the user's units, or None for a model that failed.
-        frames: at most ten states on the way from noise to data, (k, n, \\*shape), or None.
+        frames: at most sixteen states on the way from noise to data, (k, n, \\*shape), or None.
         axis: what runs along the frames.
         labels: one a frame.
         log: the lines of ``metrics.jsonl``.

@@ -127,7 +127,7 @@ def sample_trade(models: Sequence[Standing], name: str, measure: Any) -> Trade |
         top, bottom = max(end for end, _ in lines), min(end for end, _ in lines)
         lowest = max(lowest, bottom - 0.6 * (top - bottom))
     words = [f"Not defined: {', '.join(undefined)}."] if undefined else []
-    words += [f"Off the front, as its samples are copies of training records: {', '.join(copying)}."] if copying else []
+    words += [f"Off the front, as samples lean on training records: {', '.join(copying)}."] if copying else []
     return Trade(measure.title, tuple(shown), lines, lowest, sign, tuple(words))
 
 

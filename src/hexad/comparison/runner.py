@@ -27,7 +27,7 @@ from hexad.data import Data, load_data
 from hexad.fitted import pick_device, plan
 from hexad.metrics import METRICS, Yardstick
 from hexad.recipes import first_choices, recipe_of
-from hexad.train import Budget, launched, read_json, write_json
+from hexad.train import Budget, launched, read_json, read_log, write_json
 
 __all__ = ["Comparison", "compare"]
 
@@ -306,7 +306,7 @@ def _one(
     except Exception as error:
         reason = one_line(error) or type(error).__name__
         _say(f"{entry.name}: failed, {reason}", progress)
-        evidence = Evidence(_failed(entry, data, reason))
+        evidence = Evidence(_failed(entry, data, reason), log=read_log(where / "metrics.jsonl"))
     evidence.write(where)
     return evidence
 
