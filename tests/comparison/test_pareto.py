@@ -65,7 +65,7 @@ def test_copies_of_training_records_are_shown_but_not_on_the_front(models: list[
     assert {m.name for m, _, ranked in trade.models if not ranked} == {"parrot"}
     assert trade.left_out == (
         "Not defined: guess.",
-        "Off the front, as its samples are copies of training records: parrot.",
+        "Off the front, as samples lean on training records: parrot.",
     )
     assert trade.lines == ((-0.5, "real records"), (-1.0, "columns shuffled"))
 
