@@ -215,7 +215,7 @@ def test_vital_signs_see_chains_that_left_and_an_energy_that_they_lost():
     assert drift.value == pytest.approx(float(10 * scale), rel=1e-6)
     assert not drift.well
     expected = (model.energy(x).mean() - model.energy(model.coloured(model.chains)).mean()) / (
-        (model.energy(x).var() + model.energy(model.coloured(model.chains)).var()) / 2
+        (model.energy(x).var(correction=0) + model.energy(model.coloured(model.chains)).var(correction=0)) / 2
     ).sqrt()
     assert gap.value == pytest.approx(float(expected.detach()), rel=1e-6)
     assert gap.value < 0

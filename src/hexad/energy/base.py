@@ -111,7 +111,7 @@ class EnergyModel(GenerativeModel, Energy):
         if chains is None:
             return ()
         data, model = self.energy(x).double(), self.energy(chains.reshape(-1, *self.event.shape)).double()
-        spread = ((data.var() + model.var()) / 2).sqrt().clamp(min=1e-6)
+        spread = ((data.var(correction=0) + model.var(correction=0)) / 2).sqrt().clamp(min=1e-6)
         middle = x.flatten(1).mean(0)
         reach, own = ((y.flatten(1) - middle).square().sum(1).mean().sqrt() for y in (chains, x))
         return (
