@@ -62,9 +62,10 @@ SECTIONS: dict[str, tuple[str, str, dict[str, str]]] = {
 }
 
 
-def machine() -> str:
-    """Return the machine in words: cores, threads, version of torch."""
-    return f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"
+def machine(threads: int | None = None) -> str:
+    """Return the machine in words: cores, threads (by default torch's), version of torch."""
+    used = torch.get_num_threads() if threads is None else threads
+    return f"{os.cpu_count()} cores, {used} thread{'s' if used != 1 else ''}, torch {torch.__version__}"
 
 
 def record(section: str, name: str, row: dict[str, Any], *, folder: Path = FOLDER) -> None:

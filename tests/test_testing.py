@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hexad.event import Event, Support
 from hexad.likelihood import LogLikelihood
-from hexad.model import Density, GenerativeModel, Trajectory, Validation
+from hexad.model import Density, GenerativeModel, Trajectory, Validation, Vital
 from hexad.randomness import fork, fresh
 from hexad.testing import check_model, example_records
 
@@ -310,6 +310,11 @@ class RestlessValidation(Gaussian):
         return Validation("v", float(torch.rand((), generator=fresh(None))), "higher")
 
 
+class RestlessVitals(Gaussian):
+    def vitals(self, x, **options):
+        return (Vital("v", float(torch.rand((), generator=fresh(None))), 0, 1, "restless"),)
+
+
 class MovesInLikelihood(Gaussian):
     def log_likelihood(self, x, **options):
         self.seen.mul_(0.9)
@@ -354,6 +359,7 @@ class Nameless(Gaussian):
         (WrongMeasure, "states a mass of a record that has a density"),
         (NoReason, "no likelihood and no reason"),
         (RestlessValidation, "validate differs between equal generators"),
+        (RestlessVitals, "vitals differ between equal generators"),
         (MovesInLikelihood, "log_likelihood differs between equal generators|moves 'seen'"),
         (Nameless, "repr does not name the class"),
     ],

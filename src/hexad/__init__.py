@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hexad.checks import InputError
     from hexad.comparison import Comparison, compare, evaluate
     from hexad.data import Data, load_data
+    from hexad.estimator import Estimator
     from hexad.event import Event, Support
     from hexad.fitted import Fitted, fit, load
     from hexad.likelihood import LogLikelihood
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Comparison": "comparison",
     "Data": "data",
+    "Estimator": "estimator",
     "Event": "event",
     "Fitted": "fitted",
     "GenerativeModel": "model",
@@ -45,6 +47,7 @@ _HOMES = {
 __all__ = [
     "Comparison",
     "Data",
+    "Estimator",
     "Event",
     "Fitted",
     "GenerativeModel",

@@ -225,7 +225,15 @@ def _value(text: str) -> Any:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    if _speaks():
+        print(text, file=sys.stderr, flush=True)
+
+
+def _speaks() -> bool:
+    """Return whether this is the only process, or the first of those that torchrun started: what all know is said
+    once.
+    """
+    return os.environ.get("RANK", "0") == "0"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -257,16 +265,16 @@ def _guarded(argv: list[str] | None) -> int:
     except typer.Exit as error:
         return error.exit_code
     except InputError as error:
-        return _fail(2, one_line(error))
+        return _fail(2, one_line(error)) if _speaks() else 2
     except typer.TyperException as error:
         return _fail(2, f"{one_line(error.format_message()).rstrip('.')}; see hexad --help")
     except (KeyboardInterrupt, typer.Abort) as error:
-        return _fail(130, one_line(error) or "interrupted")
+        return _fail(130, one_line(error) or "interrupted") if _speaks() else 130
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Diverged as error:
-        return _fail(1, one_line(error))
+        return _fail(1, one_line(error)) if _speaks() else 1
     except MemoryError:
         return _fail(1, "out of memory; use fewer records or a smaller model")
     except OSError as error:

@@ -110,6 +110,11 @@ class Event:
         return max(support.levels for support in self.supports)
 
     @property
+    def one_unit(self) -> bool:
+        """Whether all columns share a unit: pixels, bits, levels; columns of a table do not."""
+        return self.layout == "image" or self.kind in ("binary", "ordinal")
+
+    @property
     def measure(self) -> Measure:
         """What the probability of a record is: ``mass``, ``density`` or ``mixed``."""
         cells = {support.width > 0 for support in self.supports}

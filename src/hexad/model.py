@@ -29,6 +29,7 @@ __all__ = [
     "Score",
     "Trajectory",
     "Validation",
+    "Vital",
 ]
 
 
@@ -53,6 +54,29 @@ class Validation:
         if other is None:
             return True
         return self.value > other.value if self.direction == "higher" else self.value < other.value
+
+
+@dataclass(frozen=True)
+class Vital:
+    """A sign of how training goes, and the bounds between which it goes well.
+
+    Args:
+        name: what it is.
+        value: now.
+        low, high: the bounds.
+        words: what it means to be outside.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    words: str
+
+    @property
+    def well(self) -> bool:
+        """Whether it is between its bounds; what is not finite is not."""
+        return self.low <= self.value <= self.high
 
 
 @dataclass(frozen=True)
@@ -151,6 +175,18 @@ class GenerativeModel(nn.Module, ABC):
     ) -> Validation | None:
         """Return what picks the best checkpoint, or None where the caller is to measure a distance between samples."""
         return None
+
+    def vitals(
+        self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Vital, ...]:
+        """Return signs of divergence or collapse that the loss does not show; the loop goes back where one is lost.
+
+        Args:
+            x: validation records in model space, (batch, \\*event.shape).
+            context: what they are conditioned on.
+            generator: where randomness comes from.
+        """
+        return ()
 
     @abstractmethod
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hexad.checks import one_line
 from hexad.event import Event
 from hexad.likelihood import LogLikelihood
-from hexad.model import Density, GenerativeModel, Trajectory, Validation
+from hexad.model import Density, GenerativeModel, Trajectory, Validation, Vital
 from hexad.randomness import stream
 
 __all__ = ["check_model", "example_records"]
@@ -34,7 +34,8 @@ def check_model(model: GenerativeModel, *, x: Tensor | None = None, seed: int = 
     5. ``sample`` has the event's shape and support, is equal for equal generators and new for ``generator=None``.
     6. ``path`` ends at ``sample`` of the same generator, with a label a state.
     7. ``log_likelihood`` is a :class:`~hexad.likelihood.LogLikelihood` in the event's measure, a number a record, rows
-       independent, equal for equal generators; or None with a reason in ``why_no_likelihood``. So is ``validate``.
+       independent, equal for equal generators; or None with a reason in ``why_no_likelihood``. So are ``validate``
+       and ``vitals``.
     8. None of these moves a parameter or a buffer, or touches torch's global random state.
     9. ``load_state_dict`` alone makes an untouched copy the same model; ``double()`` makes it one in float64.
     10. Samples follow ``log_prob`` of a :class:`~hexad.model.Density`: the probabilities of few enough states sum to 1,
@@ -62,8 +63,9 @@ def check_model(model: GenerativeModel, *, x: Tensor | None = None, seed: int = 
         checked.eval()
         with check.untouched("sample or path"):
             check.sample()
-        with check.untouched("log_likelihood or validate"), torch.no_grad():
+        with check.untouched("log_likelihood, validate or vitals"), torch.no_grad():
             check.log_likelihood()
+            check.vitals()
     _check_reload(fresh, ready.eval(), records[:ROWS], seed)
     if isinstance(ready, Density) and not ready.couples_batch:
         _check_density(copy.deepcopy(ready).double(), seed)
@@ -229,6 +231,12 @@ class _Check:
         typed = first is None or isinstance(first, Validation)
         self.require(typed, "validate gives neither a Validation nor None", "return one of them")
         self.require(first == again, "validate differs between equal generators", "draw from the generator alone")
+
+    def vitals(self) -> None:
+        first, again = (self.model.vitals(self.x, generator=self.generator()) for _ in range(2))
+        typed = isinstance(first, tuple) and all(isinstance(vital, Vital) for vital in first)
+        self.require(typed, "vitals gives something that is no Vital", "give a tuple of them, empty for none")
+        self.require(repr(first) == repr(again), "vitals differ between equal generators", "draw from it alone")
 
 
 def _snapshot(model: nn.Module) -> dict[str, Tensor]:

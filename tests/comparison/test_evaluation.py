@@ -46,7 +46,8 @@ def test_the_object_is_that_of_the_design(saved: tuple[Path, Path]) -> None:
         "kind", "nats", "stderr", "estimator_stderr", "low", "high", "confidence", "bits_per_dim", "measure", "given",
         "protocol",
     ]  # fmt: skip
-    assert list(row["metrics"]["mmd2"]) == ["value", "floor", "baseline", "better"]
+    assert list(row["metrics"]) == ["mmd2", "c2st", "precision", "recall", "density", "coverage", "copies"]
+    assert list(row["metrics"]["mmd2"]) == ["value", "floor", "baseline", "better", "p_value", "why"]
     assert list(row["cost"]) == ["train_seconds", "sample_seconds_per_1000", "parameters"]
     assert (row["model"], row["family"], row["data"], row["split"], row["n"]) == (
         "gaussian", "baseline", "pairs", "test", 300

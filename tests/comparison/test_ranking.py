@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from hexad.comparison.ranking import differences, guaranteed
+from hexad.comparison.ranking import averaged, differences, guaranteed
 from hexad.likelihood import LogLikelihood
 
 
@@ -63,3 +63,28 @@ def test_only_equal_measure_condition_and_records_are_compared() -> None:
 def test_a_likelihood_that_is_not_finite_has_no_place() -> None:
     found = differences({"a": stated([-2.0, -2.0]), "b": stated([-1.0, -math.inf])})
     assert set(found) == {"a"}
+
+
+def test_the_mean_over_seeds_is_taken_record_by_record() -> None:
+    runs = [
+        stated([-1.0, -5.0], "lower_bound", common_stderr=0.3),
+        stated([-3.0, -1.0], "lower_bound", common_stderr=0.4),
+    ]
+    mean = averaged(runs)
+    assert mean.value.tolist() == [-2.0, -3.0]
+    assert mean.kind == "lower_bound"
+    assert mean.common_stderr == pytest.approx(0.25)
+    assert averaged(runs[:1]) is runs[0]
+
+
+def test_seeds_of_two_kinds_enter_by_what_they_guarantee() -> None:
+    ends = {"low": torch.tensor([-5.0]), "high": torch.tensor([0.0]), "confidence": 0.95}
+    mean = averaged([stated([-1.0], "interval", **ends), stated([-3.0])])
+    assert mean.kind == "lower_bound"
+    assert mean.value.tolist() == [-4.0]
+
+
+def test_all_intervals_hold_less_surely_than_one() -> None:
+    ends = {"low": torch.tensor([-5.0]), "high": torch.tensor([0.0]), "confidence": 0.95}
+    mean = averaged([stated([-1.0], "interval", **ends), stated([-2.0], "interval", **ends)])
+    assert (mean.kind, mean.confidence) == ("interval", pytest.approx(0.9))

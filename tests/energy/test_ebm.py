@@ -31,17 +31,16 @@ def tilted(dims=2, components=1, scale=1.0, seed=0):
     return model
 
 
-def test_network_gradient_is_that_of_autodiff():
+@pytest.mark.parametrize("hidden", [(16, 8), ()])
+def test_network_gradient_is_that_of_autodiff(hidden):
     with fork(0):
-        network = ScalarMLP(3, (16, 8)).double()
+        network = ScalarMLP(3, hidden).double()
         torch.nn.init.normal_(network.last.weight)
     x = torch.randn(7, 3, generator=stream(0)).double().requires_grad_()
     value, gradient = network.value_and_gradient(x)
     known = network(x)
     assert torch.allclose(value, known)
     assert torch.allclose(gradient, torch.autograd.grad(known.sum(), x)[0])
-    with pytest.raises(ValueError, match="at least one hidden layer"):
-        ScalarMLP(3, ())
 
 
 @pytest.mark.parametrize("components", [1, 3])
@@ -201,3 +200,22 @@ def test_what_it_cannot_take_is_said():
     with pytest.raises(ValueError, match="dequantise first"):
         EBM(Event.of(3, Support("real", step=0.1)))
     assert "chains=128, k=5" in repr(EBM(Event.of(3, "real"), (8,)))
+
+
+def test_vital_signs_see_chains_that_left_and_an_energy_that_they_lost():
+    model, x = tilted(scale=0.1), records(500, 2)
+    gap, drift = model.vitals(x)
+    assert gap.well
+    assert drift.value == pytest.approx(1, abs=0.15)
+    middle = x.mean(0)
+    chains = model.coloured(model.chains)
+    model.chains.copy_(model.whitened(middle + 10 * (chains - chains.mean(0))))
+    gap, drift = model.vitals(x)
+    scale = (chains - chains.mean(0)).square().sum(1).mean().sqrt() / (x - middle).square().sum(1).mean().sqrt()
+    assert drift.value == pytest.approx(float(10 * scale), rel=1e-6)
+    assert not drift.well
+    expected = (model.energy(x).mean() - model.energy(model.coloured(model.chains)).mean()) / (
+        (model.energy(x).var(correction=0) + model.energy(model.coloured(model.chains)).var(correction=0)) / 2
+    ).sqrt()
+    assert gap.value == pytest.approx(float(expected.detach()), rel=1e-6)
+    assert gap.value < 0

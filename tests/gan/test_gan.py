@@ -199,3 +199,26 @@ def test_words():
         GAN(EVENT, penalty=-1)
     with pytest.raises(ValueError, match="players are critic, generator, got 'model'"):
         model_of().loss(torch.zeros(2, 3), player="model")
+
+
+@pytest.mark.parametrize(("spread", "shift", "slope"), [(1.0, 0.0, 0.5), (0.1, 0.0, 0.5), (1.0, 3.0, 9.0)])
+def test_vital_signs_of_linear_players_are_known(spread, shift, slope):
+    """G(z) = spread z - shift, c(x) = slope x_0: variety is the ratio of spreads, the gap an integral."""
+    model = GAN(EVENT, 3, ())
+    with torch.no_grad():
+        model.generator.layers[-1].weight.copy_(spread * torch.eye(3))
+        model.generator.layers[-1].bias.copy_(torch.tensor([-shift, 0.0, 0.0]))
+        model.critic.layers[-1].weight.copy_(torch.tensor([[slope, 0.0, 0.0]]))
+        model.critic.layers[-1].bias.zero_()
+    signs = {v.name: v for v in model.vitals(torch.randn(4000, 3, generator=seeded(1)), generator=seeded(2))}
+    x, step, p, _ = normals()
+    gap = step * (p * (torch.sigmoid(slope * x) - torch.sigmoid(slope * (spread * x - shift)))).sum()
+    assert signs["variety"].value == pytest.approx(spread, rel=0.02)
+    assert signs["variety"].well == (spread == 1.0)
+    assert signs["real/fake gap"].value == pytest.approx(float(gap), abs=0.03)
+    assert signs["real/fake gap"].well
+    with torch.no_grad():
+        model.generator.layers[-1].bias.copy_(torch.tensor([-30.0, 0.0, 0.0]))
+        model.critic.layers[-1].bias.fill_(10 * slope)  # between the two: sure of every record
+        sure = model.vitals(torch.randn(500, 3, generator=seeded(1)), generator=seeded(2))[0]
+    assert sure.well == (slope < 1)

@@ -22,15 +22,15 @@ def _between_gaussians(d: int, shift: float, bandwidth: float) -> float:
 
 def _distance(d: int, multiples: tuple[float, ...]) -> KernelDistance:
     distance = KernelDistance(_normal(2000, d, 99), multiples)
-    distance.shift, distance.scale = torch.zeros(d).double(), torch.ones(d).double()
-    distance.median = torch.tensor(2.0 * d)
+    distance.scale.shift, distance.scale.scale = torch.zeros(d).double(), torch.ones(d).double()
+    distance.median = 2.0 * d
     return distance
 
 
 def test_known_value_between_two_gaussians():
     d, shift = 3, 1.5
     away = torch.tensor([shift, 0.0, 0.0])
-    for multiples in ((0.5,), (2.0,), (0.25, 1.0)):
+    for multiples in ((0.5,), (2.0,), (0.25, 1.0), (0.5, 1.0)):
         distance = _distance(d, multiples)
         found = torch.tensor([distance(_normal(500, d, 2 * k), _normal(400, d, 2 * k + 1) + away) for k in range(12)])
         expected = sum(_between_gaussians(d, shift, 2 * d * c) for c in multiples) / len(multiples)
@@ -84,3 +84,19 @@ def test_constant_columns_and_images_are_taken():
     x[:, 0] = 1.0
     assert math.isfinite(KernelDistance(x)(x[:50], x[50:]))
     assert math.isfinite(KernelDistance(torch.ones(10, 2))(torch.ones(5, 2), torch.ones(5, 2)))
+
+
+def test_the_test_finds_what_the_distance_sees_and_permutes_nothing_else():
+    reference, x, y = _normal(300, 3, 0), _normal(200, 3, 1), _normal(150, 3, 2, 0.4)
+    distance = KernelDistance(reference)
+    score = distance.score(x, y, stream(0, "permutations"))["mmd2"]
+    assert abs(score.value - distance(x, y)) < 1e-6
+    assert score.p_value == 1 / 200
+
+
+def test_columns_of_one_unit_share_a_scale():
+    quiet = _normal(400, 2, 0) * torch.tensor([1.0, 1e-3])
+    away = quiet + torch.tensor([0.0, 3e-3])  # three deviations of a column that hardly varies
+    own, shared = KernelDistance(quiet), KernelDistance(quiet, shared=True)
+    assert own(away, quiet) > 0.1
+    assert abs(shared(away, quiet)) < 0.01

@@ -95,6 +95,12 @@ def test_no_gradient_reaches_a_missing_connection():
     assert (layer.weight.grad[~layer.mask] == 0).all()
 
 
+def test_a_loaded_mask_counts():
+    layer, other = MaskedLinear(torch.ones(3, 3).tril().bool()), MaskedLinear(torch.ones(3, 3).triu().bool())
+    layer.load_state_dict(other.state_dict())
+    assert torch.equal(layer.masked_weight(), other.weight.triu())
+
+
 def test_the_order_is_a_permutation():
     with pytest.raises(ValueError, match="permutation of 0 to 2"):
         MaskedMLP(3, 1, order=[0, 0, 1])

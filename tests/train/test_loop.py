@@ -153,14 +153,14 @@ def test_what_is_better(value, other, direction, better):
 def test_validation_is_the_mean_over_all_its_rows():
     run = trainer(built(Toy), None, 2)
     run.run()
-    run.valid = VALID.repeat(40, 1)  # 1600 rows: two chunks of unequal size
+    run.validator.x = VALID.repeat(40, 1)  # 1600 rows: two chunks of unequal size
     run.average.eval()
     with torch.no_grad():
         generator = stream(0, "validation")
-        x = torch.cat([noisy(part, generator) for part in run.valid.split(1024)])
+        x = torch.cat([noisy(part, generator) for part in run.validator.x.split(1024)])
         expected = run.average.log_prob(x).mean()
-        assert run._measured().value == pytest.approx(float(expected), rel=1e-5)
-        assert run._measured() == run._measured()  # common random numbers
+        assert run.validator(run.average).value == pytest.approx(float(expected), rel=1e-5)
+        assert run.validator(run.average) == run.validator(run.average)  # common random numbers
 
 
 def test_learning_happens():
@@ -239,8 +239,8 @@ class Overflows(Toy):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Breaks("output"), r"step 3: values that are not finite begin in the output of layer 'net.1' \(Bad\)"),
-        (lambda: Breaks("gradient"), r"step 3: .* in the gradient of layer 'net.1' \(Bad\), player 'model'"),
+        (lambda: Breaks("output"), r"values that are not finite begin in the output of layer 'net.1' \(Bad\)"),
+        (lambda: Breaks("gradient"), r"in the gradient of layer 'net.1' \(Bad\), player 'model'"),
         (Overflows, r"step 1: .* in the loss, behind layers whose outputs are finite"),
     ],
 )
@@ -249,9 +249,12 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_layer(make, words,
         model = make()
     with pytest.raises(Diverged, match=words) as caught:
         trainer(model, tmp_path, 30, log_every=4, validate_every=30).run()
-    assert "try a smaller lr" in str(caught.value)
-    last = _lines(tmp_path)[-1]
+    assert "after 3 rollbacks, each at half the rate; try a smaller lr" in str(caught.value)
+    *_, before, last = _lines(tmp_path)
     assert last["event"] == "diverged"
+    assert before["did"] == "went back to step 0, halved the rate to 0.000125"
+    first = next(line for line in _lines(tmp_path) if "event" in line)
+    assert first["reason"].startswith("step 1:" if make is Overflows else "step 3:")
     assert last["step"] <= 3
     assert all(torch.isfinite(p).all() for p in model.parameters())  # no such step moved them
     assert not any(m._forward_hooks or m._backward_hooks for m in model.modules())

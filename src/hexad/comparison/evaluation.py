@@ -14,12 +14,23 @@ from torch import Tensor
 
 from hexad.checks import InputError
 from hexad.data import Data, load_data, permutation
+from hexad.event import Event
 from hexad.fitted import Fitted
 from hexad.likelihood import LogLikelihood
-from hexad.metrics import KernelDistance
+from hexad.metrics import Yardstick
 from hexad.randomness import stream
 
-__all__ = ["CAPS", "SCORED", "Evaluation", "Records", "describe_evaluation", "evaluate", "measure", "own_data"]
+__all__ = [
+    "CAPS",
+    "SCORED",
+    "Evaluation",
+    "Records",
+    "describe_evaluation",
+    "evaluate",
+    "measure",
+    "own_data",
+    "yardstick",
+]
 
 SCORED, COMPARED, WINDOW = 10_000, 2_000, 8
 CAPS = (
@@ -94,12 +105,25 @@ def evaluate(fitted: Fitted, data: Any = None, *, seed: int = 0, split: str = "t
     return measure(fitted, records, seed=seed).row
 
 
-def measure(fitted: Fitted, records: Records, *, seed: int = 0) -> Evaluation:
-    """Return a model's log-likelihood, sample metrics and cost on records, with what they were computed from."""
+def measure(fitted: Fitted, records: Records, *, seed: int = 0, by: Yardstick | None = None) -> Evaluation:
+    """Return a model's log-likelihood, sample metrics and cost on records, with what they were computed from.
+
+    Args:
+        fitted: a trained model.
+        records: to measure on.
+        seed: of every draw.
+        by: what :func:`yardstick` made of these records, where several models share it.
+    """
     series = fitted.event.layout == "series"
     scored = records.capped(SCORED, series)
     likelihood = fitted.try_log_likelihood(scored.x, scored.context, seed)
-    samples, real, metric = _compare_samples(fitted, records, seed)
+    by = by or yardstick(fitted.event, records, seed)
+    beside = _compared(records, series)
+    samples, seconds = _timed_samples(fitted, len(beside.x), beside.context, seed)
+    if bool(
+        samples.isfinite().all()
+    ):  # on the user's grid and in the user's types, else a classifier finds these first
+        samples = fitted.format.encode(fitted.format.decode(samples)).double()
     stated = None
     if likelihood is not None:
         stated = likelihood.to_json(fitted.event.dims)
@@ -114,10 +138,10 @@ def measure(fitted: Fitted, records: Records, *, seed: int = 0) -> Evaluation:
         "dims": fitted.event.dims,
         "log_likelihood": stated,
         "log_likelihood_why": None if likelihood is not None else fitted.model.why_no_likelihood,
-        "metrics": {"mmd2": metric},
+        "metrics": by(_windows(samples, series)),
         "cost": {
             "train_seconds": fitted.seconds,
-            "sample_seconds_per_1000": real,
+            "sample_seconds_per_1000": seconds,
             "parameters": fitted.parameters,
         },
     }
@@ -133,35 +157,22 @@ def finite(form: Any) -> Any:
     return None if isinstance(form, float) and not math.isfinite(form) else form
 
 
-def _compare_samples(fitted: Fitted, records: Records, seed: int) -> tuple[Tensor, float, dict[str, Any]]:
-    """Return samples, the seconds that 1,000 of them take, and their kernel distance beside its floor and baseline.
+def yardstick(event: Event, records: Records, seed: int = 0) -> Yardstick:
+    """Return what samples of an event are scored by beside records; one serves all models of a comparison.
 
-    Floor: training against test records, what a perfect model would have. Baseline: training records each of whose
-    columns was shuffled by itself, what a model of the columns alone would have. All at the same number of records.
+    Columns of pictures, bits and levels share a unit. A series is scored by its windows.
     """
-    series = fitted.event.layout == "series"
-    real = records.capped(COMPARED, series)
-    train = records.train
-    n = min(len(real.x), COMPARED if train is None else min(len(train), COMPARED))
-    real = real.capped(n, series)
-    drawn, seconds = _timed_samples(fitted, n, real.context, seed)
-    metric: dict[str, Any] = {"value": None, "floor": None, "baseline": None, "better": "lower"}
-    if n < 2:
-        return drawn, seconds, metric
-    if train is None:
-        metric["value"] = KernelDistance(_windows(real.x, series))(_windows(drawn, series), _windows(real.x, series))
-        return drawn, seconds, metric
-    generator = stream(seed, "shuffle")
-    # the last rows of a series are the nearest to its test split
-    reference = train[-n:] if series else train[torch.randperm(len(train), generator=generator)[:n]]
-    flat = reference.flatten(1)
-    order = torch.rand(flat.shape, generator=generator).argsort(0)
-    shuffled = flat.gather(0, order).reshape(reference.shape)
-    distance = KernelDistance(_windows(train, series, n))
-    target = _windows(real.x, series)
-    for key, x in (("value", drawn), ("floor", reference), ("baseline", shuffled)):
-        metric[key] = distance(_windows(x, series), target)
-    return drawn, seconds, metric
+    series = event.layout == "series"
+    beside = _compared(records, series).x
+    real = _windows(beside, series)
+    train = None if records.train is None else _windows(records.train, series, len(beside))
+    return Yardstick(real, train, shared=event.one_unit, independent=not series, seed=seed)
+
+
+def _compared(records: Records, series: bool) -> Records:
+    """Return the records that samples are set beside: no more than there are to train on, for the floor's sake."""
+    most = COMPARED if records.train is None else min(COMPARED, len(records.train))
+    return records.capped(most, series)
 
 
 def _windows(x: Tensor, series: bool, rows: int | None = None) -> Tensor:
@@ -270,9 +281,13 @@ def describe_evaluation(row: dict[str, Any]) -> str:
         protocol = f" ({stated['protocol']})" if stated["protocol"] else ""
         kind = stated["kind"].replace("_", " ")
         lines.append(f"log-likelihood: {nats}{ends}{bits}, {kind} of a {stated['measure']}{given}{protocol}")
-    metric = {key: "unknown" if value is None else value for key, value in row["metrics"]["mmd2"].items()}
-    shown = {key: value if isinstance(value, str) else f"{value:.5f}" for key, value in metric.items()}
-    lines.append(f"mmd2: {shown['value']} (floor {shown['floor']}, baseline {shown['baseline']}; lower is better)")
+    for name, metric in row["metrics"].items():
+        if metric["value"] is None:
+            lines.append(f"{name}: none, {metric['why']}")
+            continue
+        beside = [f"{k} unknown" if metric[k] is None else f"{k} {metric[k]:.4g}" for k in ("floor", "baseline")]
+        test = "" if metric["p_value"] is None else f"; p = {metric['p_value']:.3f}"
+        lines.append(f"{name}: {metric['value']:.4g} ({', '.join(beside)}; {metric['better']} is better{test})")
     cost = row["cost"]
     lines.append(
         f"cost: {cost['train_seconds']:.1f} s to train, {cost['sample_seconds_per_1000']:.2g} s for 1,000 samples, "

@@ -21,11 +21,12 @@ from hexad.checks import InputError
 from hexad.comparison.evaluation import Records, measure
 from hexad.fitted import Fitted
 from hexad.likelihood import LogLikelihood
+from hexad.metrics import Yardstick
 from hexad.train import read_json, read_log, read_tensors, write_json, write_tensors
 
 __all__ = ["Evidence", "peak_memory"]
 
-FRAMES = 10
+FRAMES = 16
 VALUES = 400_000  # of samples that are kept for the page
 
 
@@ -37,7 +38,7 @@ class Evidence:
         row: of ``results.json``.
         likelihood: of each scored record, or None.
         samples: (n, \\*shape) in the user's units, or None for a model that failed.
-        frames: at most ten states on the way from noise to data, (k, n, \\*shape), or None.
+        frames: at most sixteen states on the way from noise to data, (k, n, \\*shape), or None.
         axis: what runs along the frames.
         labels: one a frame.
         log: the lines of ``metrics.jsonl``.
@@ -64,9 +65,9 @@ class Evidence:
         return bool(self.row["status"] == "done")
 
     @classmethod
-    def of(cls, fitted: Fitted, records: Records, rows: int) -> Evidence:
-        """Measure a trained model, and keep ``rows`` of its samples as they are made."""
-        found = measure(fitted, records)
+    def of(cls, fitted: Fitted, records: Records, rows: int, by: Yardstick) -> Evidence:
+        """Measure a trained model, its samples by a yardstick, and keep ``rows`` of them as they are made."""
+        found = measure(fitted, records, by=by)
         given = None if records.context is None else np.resize(np.asarray(records.context), rows)
         path = fitted.path(rows, seed=0, context=given)
         chosen = np.unique(np.linspace(0, len(path.states) - 1, FRAMES).round().astype(int))

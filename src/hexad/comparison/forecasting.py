@@ -15,7 +15,7 @@ from hexad.checks import InputError
 from hexad.comparison.evaluation import own_data
 from hexad.data import Data, check_output, write, write_bytes
 from hexad.fitted import Fitted
-from hexad.recipes import RECIPES
+from hexad.recipes import all_recipes
 
 __all__ = ["forecast", "forecast_frame"]
 
@@ -59,7 +59,7 @@ def forecast_frame(fitted: Fitted, data: Data, steps: int, level: float = 0.95) 
         InputError: the model does not forecast, or an argument is out of its range.
     """
     if not isinstance(fitted.model, Forecaster):
-        able = [name for name, recipe in RECIPES.items() if "forecast" in recipe.can]
+        able = [name for name, recipe in all_recipes().items() if "forecast" in recipe.can]
         raise InputError(f"{fitted.name} does not forecast; models that can: {', '.join(able)}")
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise InputError(f"--steps {steps!r}: expected a whole number of at least 1")

@@ -13,12 +13,14 @@ by its bound may not. Estimates and upper bounds guarantee nothing: they get a d
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from hexad.likelihood import LogLikelihood
+import torch
 
-__all__ = ["Difference", "comparable", "differences", "guaranteed"]
+from hexad.likelihood import LogLikelihood, weakest
+
+__all__ = ["Difference", "averaged", "comparable", "differences", "guaranteed"]
 
 RANKED = ("exact", "lower_bound", "interval")
 
@@ -55,6 +57,34 @@ def guaranteed(likelihood: LogLikelihood) -> LogLikelihood:
         measure=likelihood.measure,
         given=likelihood.given,
         protocol=likelihood.protocol,
+    )
+
+
+def averaged(runs: Sequence[LogLikelihood]) -> LogLikelihood:
+    r"""Return the mean over runs of one model, record by record: what a run of it states on average.
+
+    .. math:: \bar a_i = \frac1K\sum_k a_{ik}, \qquad \bar s = \frac1K\sqrt{\textstyle\sum_k s_k^2}
+
+    Runs whose kinds differ enter by what they guarantee. That all K intervals hold is as sure as one is, less the
+    chances that each of the others fails (Bonferroni).
+
+    Args:
+        runs: of the same test records in the same order, with other seeds; at least one.
+    """
+    if len(runs) == 1:
+        return runs[0]
+    kinds = {run.kind for run in runs}
+    runs = list(runs) if len(kinds) == 1 else [guaranteed(run) for run in runs]
+    sure = [run.confidence for run in runs if run.confidence is not None]
+    return replace(
+        runs[0],
+        value=torch.stack([run.value for run in runs]).mean(0),
+        kind=weakest([run.kind for run in runs]),
+        low=torch.stack([run.ends[0] for run in runs]).mean(0),
+        high=torch.stack([run.ends[1] for run in runs]).mean(0),
+        confidence=max(0.0, 1 - sum(1 - c for c in sure)) if sure else None,
+        mc_stderr=torch.stack([run.errors for run in runs]).square().sum(0).sqrt() / len(runs),
+        common_stderr=math.hypot(*(run.common_stderr for run in runs)) / len(runs),
     )
 
 

@@ -18,15 +18,16 @@ import pandas as pd
 
 import hexad
 from hexad.checks import InputError, check_writable, one_line
-from hexad.comparison.evaluation import CAPS, Records
+from hexad.comparison.evaluation import CAPS, Records, yardstick
 from hexad.comparison.evidence import Evidence
 from hexad.comparison.ranking import differences
 from hexad.comparison.report import write_report
 from hexad.comparison.views import view_of
 from hexad.data import Data, load_data
 from hexad.fitted import pick_device, plan
+from hexad.metrics import METRICS, Yardstick
 from hexad.recipes import first_choices, recipe_of
-from hexad.train import Budget, read_json, write_json
+from hexad.train import Budget, launched, read_json, read_log, write_json
 
 __all__ = ["Comparison", "compare"]
 
@@ -100,6 +101,8 @@ def compare(
         InputError: anything of it is wrong; nothing has been written by then.
         KeyboardInterrupt: it was interrupted; the state is saved.
     """
+    if launched():
+        raise InputError("compare: started as several processes, expected one; under torchrun use hexad train")
     loaded = load_data(data, **options)
     budget = Budget.of(steps, time, DEFAULT_TIME)
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
@@ -120,8 +123,9 @@ def compare(
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "comparison.json", asked)
     found = []
+    by = yardstick(loaded.event, Records.of(loaded))
     for entry in entries:
-        found.append(_one(entry, loaded, budget, folder, device, progress))
+        found.append(_one(entry, loaded, budget, folder, device, progress, by))
         gc.collect()
         write_json(folder / "results.json", _results(loaded, budget, seeds, found))
     write_report(
@@ -136,7 +140,7 @@ def table_of(found: list[Evidence]) -> pd.DataFrame:
     rows = []
     for evidence in sorted(found, key=lambda e: order_of(e, ahead)):
         row, stated = evidence.row, evidence.row["log_likelihood"] or {}
-        metric, cost = row["metrics"].get("mmd2", {}), row["cost"]
+        metrics, cost = row["metrics"], row["cost"]
         behind = ahead.get(evidence.key)
         rows.append(
             {
@@ -149,9 +153,11 @@ def table_of(found: list[Evidence]) -> pd.DataFrame:
                 "bits_per_dim": stated.get("bits_per_dim"),
                 "behind": behind.value if behind else None,
                 "behind_stderr": behind.stderr if behind else None,
-                "mmd2": metric.get("value"),
-                "mmd2_floor": metric.get("floor"),
-                "mmd2_baseline": metric.get("baseline"),
+                **{
+                    f"{name}{suffix}": metrics.get(name, {}).get(key)
+                    for name in METRICS
+                    for key, suffix in (("value", ""), ("floor", "_floor"), ("baseline", "_baseline"))
+                },
                 "train_seconds": cost["train_seconds"],
                 "sample_seconds": cost["sample_seconds_per_1000"],
                 "parameters": cost["parameters"],
@@ -280,7 +286,9 @@ def _finished(folder: Path, entries: list[Entry]) -> bool:
     return all((folder / "models" / entry.name / "evaluation.json").exists() for entry in wanted)
 
 
-def _one(entry: Entry, data: Data, budget: Budget, folder: Path, device: str, progress: bool) -> Evidence:
+def _one(
+    entry: Entry, data: Data, budget: Budget, folder: Path, device: str, progress: bool, by: Yardstick
+) -> Evidence:
     """Return the evidence of one model: read, or trained and measured now."""
     where = folder / "models" / entry.name
     if entry.model is None or entry.reason:
@@ -292,13 +300,13 @@ def _one(entry: Entry, data: Data, budget: Budget, folder: Path, device: str, pr
     try:
         fitted = _plan(entry, data, budget, where, device).train(progress)
         _say(f"{entry.name}: trained in {fitted.seconds:.1f} s, measuring", progress)
-        evidence = Evidence.of(fitted, Records.of(data), view_of(data.event, data.tensor("train")).path_rows)
+        evidence = Evidence.of(fitted, Records.of(data), view_of(data.event, data.tensor("train")).path_rows, by)
     except OSError:  # a full disk is no fault of the model's
         raise
     except Exception as error:
         reason = one_line(error) or type(error).__name__
         _say(f"{entry.name}: failed, {reason}", progress)
-        evidence = Evidence(_failed(entry, data, reason))
+        evidence = Evidence(_failed(entry, data, reason), log=read_log(where / "metrics.jsonl"))
     evidence.write(where)
     return evidence
 

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from hexad.comparison.figures import GREY, bare, canvas, picture_uri, png_uri
+from hexad.comparison.figures import GREY, HEAVY, bare, canvas, picture_uri, png_uri
 from hexad.event import Event
 
 __all__ = ["Bits", "Lines", "Pictures", "Plane", "Table", "View", "view_of"]
 
 SIDE = 48  # pixels of a picture's longer side, at most
+FRAME = 2.3  # inches of a frame of a path
 
 
 class View(ABC):
@@ -31,7 +32,7 @@ class View(ABC):
     """
 
     caption: str
-    path_rows: int = 8
+    path_rows: int = 9
 
     def __init__(self, event: Event, real: Tensor) -> None:
         self.event = event
@@ -64,7 +65,7 @@ class Pictures(View):
         return picture_uri(self._grid(x[:36], 6, colour))
 
     def frame(self, x: Any, colour: str) -> str:
-        return picture_uri(self._grid(x[:8], 2, colour), 120)
+        return picture_uri(self._grid(x[:9], 3, colour), 320, HEAVY // 10)
 
     def _grid(self, x: Any, columns: int, colour: str) -> np.ndarray:
         """Return pictures side by side with a gap of one pixel, (height, width, 4)."""
@@ -112,8 +113,8 @@ class Plane(View):
         return png_uri(figure, 130)
 
     def frame(self, x: Any, colour: str) -> str:
-        figure, ((axes,),) = canvas(1.3, 1.3)
-        self.cloud(axes, x, colour, 256, True, 2.0)
+        figure, ((axes,),) = canvas(FRAME, FRAME)
+        self.cloud(axes, x, colour, 256, True, 4.0)
         return png_uri(figure, 130)
 
     def cloud(self, axes: Any, x: Any, colour: str, most: int, alone: bool = False, size: float = 3.0) -> None:
@@ -158,7 +159,8 @@ class Table(Plane):
             for side in ("left", "right", "top"):
                 axes.spines[side].set_visible(False)
             name = self.event.names[column] if self.event.names else f"x{column}"
-            axes.set_xlabel(name if len(name) < 13 else name[:12] + "…", fontsize=6.5, color=GREY)
+            short = name if len(name) < 13 else name[:12] + "…"
+            axes.set_xlabel(short, fontsize=6.5, color=GREY, parse_math=False)
         return png_uri(figure, 130)
 
 
@@ -177,7 +179,7 @@ class Histogram(View):
         return self._bars(x, colour, 3.2, real)
 
     def frame(self, x: Any, colour: str) -> str:
-        return self._bars(x, colour, 1.3, False)
+        return self._bars(x, colour, FRAME, False)
 
     def _bars(self, x: Any, colour: str, size: float, real: bool) -> str:
         figure, ((axes,),) = canvas(size, size)
@@ -230,7 +232,7 @@ class Bits(View):
         return png_uri(figure, 130)
 
     def frame(self, x: Any, colour: str) -> str:
-        figure, ((axes,),) = canvas(1.3, 1.3)
+        figure, ((axes,),) = canvas(FRAME, FRAME)
         self._rows(axes, x, colour, 24)
         return png_uri(figure, 130)
 
@@ -252,7 +254,7 @@ class Lines(View):
         return self._drawn(x, colour, 3.2, 3.2, not real)
 
     def frame(self, x: Any, colour: str) -> str:
-        return self._drawn(x, colour, 1.3, 1.3, False)
+        return self._drawn(x, colour, FRAME, FRAME, False)
 
     def _drawn(self, x: Any, colour: str, width: float, height: float, beside: bool) -> str:
         flat = np.asarray(x, dtype=float).reshape(len(x), -1)[:128]

@@ -19,7 +19,7 @@ from torch import Tensor
 from hexad.event import Event
 from hexad.likelihood import LogLikelihood
 from hexad.mcmc import Sandwich
-from hexad.model import Energy, GenerativeModel, Validation
+from hexad.model import Energy, GenerativeModel, Validation, Vital
 from hexad.randomness import stream
 
 __all__ = ["EnergyModel", "Partition"]
@@ -93,6 +93,31 @@ class EnergyModel(GenerativeModel, Energy):
             budget: the most annealing runs a direction, at least 2; None: the model's own number.
             effort: fraction of the usual number of temperatures (of grid points, for a quadrature).
         """
+
+    def negatives(self) -> Tensor | None:
+        """Return the chains that stand for the model in training, (chains, D), or None where there are none."""
+        return None
+
+    @torch.no_grad()
+    def vitals(
+        self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Vital, ...]:
+        r"""Return whether the chains still follow the energy.
+
+        Energy gap: the mean energy of records less that of chains, in standard deviations of both. Chain drift: the
+        root mean square distance of chains from the middle of the records, in units of the records' own.
+        """
+        chains = self.negatives()
+        if chains is None:
+            return ()
+        data, model = self.energy(x).double(), self.energy(chains.reshape(-1, *self.event.shape)).double()
+        spread = ((data.var(correction=0) + model.var(correction=0)) / 2).sqrt().clamp(min=1e-6)
+        middle = x.flatten(1).mean(0)
+        reach, own = ((y.flatten(1) - middle).square().sum(1).mean().sqrt() for y in (chains, x))
+        return (
+            Vital("energy gap", float((data.mean() - model.mean()) / spread), -4.0, 4.0, "the chains lost the energy"),
+            Vital("chain drift", float(reach / own.clamp(min=1e-12)), 0.25, 4.0, "the chains left the records' region"),
+        )
 
     def validate(
         self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None

@@ -39,7 +39,7 @@ class EBM(EnergyModel):
 
     Args:
         event: real columns without cells.
-        hidden: widths of the energy network.
+        hidden: widths of the energy network; none: a linear tilt, which moves the mean of a Gaussian base.
         components: of the base; 1 is the Gaussian with full covariance.
         k: Langevin steps a training step.
         particles: number of chains.
@@ -134,6 +134,10 @@ class EBM(EnergyModel):
     def tilt(self, x: Tensor) -> Tensor:
         """Return E(x), (batch,): what the network adds to the base's energy."""
         return self.network(self.whitened(x))
+
+    def negatives(self) -> Tensor:
+        """Return the chains as records, (particles, D)."""
+        return self.coloured(self.chains).flatten(1)
 
     def energy(self, x: Tensor) -> Tensor:
         """Return -log q(x) + E(x), (batch,); its normaliser is Z'."""

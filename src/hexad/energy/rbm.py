@@ -110,6 +110,10 @@ class RBM(EnergyModel):
         """Return P(v = 1 | h), (batch, D)."""
         return torch.sigmoid(torch.addmm(self.visible_bias, h, self.weight.T))
 
+    def negatives(self) -> Tensor | None:
+        """Return the persistent chains, (particles, D), where there are any."""
+        return self.chain_states if self.chains == "persistent" else None
+
     def energy(self, x: Tensor) -> Tensor:
         """Return the free energy F(v), (batch,)."""
         v = x.flatten(1)

@@ -19,7 +19,7 @@ from hexad.fitted.config import RunConfig, assemble, pick_device
 from hexad.likelihood import LogLikelihood
 from hexad.model import GenerativeModel, Trajectory
 from hexad.randomness import stream
-from hexad.recipes import RECIPES, recipe_of
+from hexad.recipes import find_recipe, problems, recipe_of
 from hexad.train import Settings, checked_state, checksum, load_weights, read_log, read_tensors, threads_for
 from hexad.transforms import Preprocessing
 
@@ -65,7 +65,8 @@ class Fitted:
     @property
     def family(self) -> str:
         """The model's family; ``custom`` for a model of the user's own."""
-        return RECIPES[self.name].family if self.name in RECIPES else "custom"
+        recipe = find_recipe(self.name)
+        return "custom" if recipe is None else recipe.family
 
     @torch.no_grad()
     def sample(self, n: int, seed: int | None = None, context: Any = None) -> Any:
@@ -217,8 +218,10 @@ def load(folder: str | Path, model: GenerativeModel | None = None, device: str =
     folder = Path(folder)
     config = RunConfig.read(folder)
     name, path = config.model.model, folder / "config.json"
-    if model is None and name not in RECIPES:
-        raise InputError(f"{folder}: a run of {name!r}, no model of hexad; load it with hexad.load(dir, model=...)")
+    if model is None and find_recipe(name) is None:
+        what = f"{folder}: a run of {name!r}, no model of hexad or of an installed package"
+        todo = "install its package, or load it with hexad.load(dir, model=...)"
+        raise InputError("; ".join([what, *problems(), todo]))
     weights, _ = read_tensors(folder / "model.safetensors")
     try:
         most = sum(tensor.numel() for tensor in weights.values()) if model is None else model.event.dims

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from hexad.event import Event
 from hexad.model import GenerativeModel
 from hexad.randomness import fork
 from hexad.recipes import Recipe
-from hexad.train import read_json
+from hexad.train import launched, read_json
 
 __all__ = ["CHUNK", "FORMAT", "ModelSpec", "RunConfig", "assemble", "pick_device"]
 
@@ -163,13 +164,15 @@ def assemble(
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of a name; ``auto`` is the accelerator where there is one.
+    """Return the device of a name; ``auto`` is the accelerator where there is one, of several processes each its own.
 
     Raises:
         InputError: no such device on this machine.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if launched() else torch.device("cuda")
     try:
         device = torch.device(name)
         if device.type not in ("cpu", "cuda"):  # the guard lives in the fused optimizer, which these two have

@@ -21,7 +21,7 @@ from hexad.metrics import KernelDistance
 from hexad.model import GenerativeModel, Validation
 from hexad.randomness import stream
 from hexad.recipes import Recipe, recipe_of
-from hexad.train import Budget, Settings, Trainer, write_json
+from hexad.train import Budget, Processes, Settings, Trainer, write_json
 from hexad.transforms import Preprocessing
 
 __all__ = ["Run", "fit", "load_for", "plan"]
@@ -44,7 +44,7 @@ def fit(
 
     Args:
         model: a name from ``hexad.models()``, or a :class:`~hexad.model.GenerativeModel` of your own, built for
-            ``data.event``.
+            ``data.event``. That very object is trained, in its own type of floats, on the records as they are.
         data: what ``load_data`` takes, or what it returned.
         time, steps: the budget, one of them: ``"90s"``, ``"2m"``; neither is 60 s.
         out: folder of the run; None keeps nothing on disk.
@@ -77,6 +77,7 @@ class Run:
     def train(self, progress: bool = True, announce: Callable[[], None] = lambda: None) -> Fitted:
         """Train it, and return the result; ``announce`` is called when everything was found good and it begins."""
         device = torch.device(self.config.device)
+        processes = Processes.join(device)
         dtype = self.model.dtype
         sets = {split: self.data.tensor(split).to(device) for split in ("train", "valid")}
         contexts = {split: self.data.context_tensor(split) for split in ("train", "valid")}
@@ -95,10 +96,11 @@ class Run:
             seed=self.config.seed,
             context=given["train"],
             context_valid=given["valid"],
-            measure=_kernel_measure(sets["train"], sets["valid"], given["valid"], encode, self.config.seed),
+            measure=_kernel_measure(sets, given["valid"], encode, self.config.seed, self.data.event.one_unit),
             folder=self.folder,
-            progress=progress,
+            progress=progress and processes.first,
             title=self.config.model.model,
+            processes=processes,
         )
 
         def begin() -> None:
@@ -108,6 +110,7 @@ class Run:
                 write_json(self.folder / "config.json", self.config.model_dump())
 
         outcome = trainer.run(self.resume, begin)
+        processes.wait()  # until the first has written what the others may want to read
         return Fitted(
             model=self.model,
             preprocessing=self.preprocessing,
@@ -146,6 +149,8 @@ def plan(
     recipe = recipe_of(model) if isinstance(model, str) else None
     loaded = load_for(model, data) if isinstance(model, str) else load_data(data)
     own, loop = _sorted_options(recipe, options)
+    if isinstance(model, GenerativeModel):
+        loop = _in_its_own_type(model, loop)
     settings = Settings.checked({**(recipe.settings if recipe else {}), **loop})
     folder = None if out is None else Path(out)
     if recipe is not None:
@@ -214,6 +219,15 @@ def _sorted_options(recipe: Recipe | None, options: dict[str, Any]) -> tuple[dic
     return own, {name: value for name, value in options.items() if name not in known}
 
 
+def _in_its_own_type(model: GenerativeModel, loop: dict[str, Any]) -> dict[str, Any]:
+    """Return the loop's options with the precision that a model which was built already has."""
+    own = str(model.dtype).removeprefix("torch.")
+    if loop.get("precision", own) != own:
+        todo = f"it is {own}; build it in the other type, as by model.double()"
+        raise InputError(f"option precision={loop['precision']!r} of {_named(model)}: {todo}")
+    return {**loop, "precision": own}
+
+
 def _build(
     recipe: Recipe, event: Event, options: dict[str, Any], data: Data, seed: int, settings: Settings
 ) -> GenerativeModel:
@@ -257,15 +271,16 @@ def _check_folder(folder: Path, config: RunConfig, resume: bool) -> None:
 
 
 def _kernel_measure(
-    train: Tensor, valid: Tensor, context: Tensor | None, encode: Callable[..., Tensor], seed: int
+    sets: dict[str, Tensor], context: Tensor | None, encode: Callable[..., Tensor], seed: int, one_unit: bool
 ) -> Callable[[GenerativeModel, torch.Generator], Validation]:
     """Return what picks checkpoints where there is no likelihood: the distance of samples to validation records."""
     cache: list[tuple[KernelDistance, Tensor]] = []
 
     def measure(model: GenerativeModel, generator: torch.Generator) -> Validation:
         if not cache:
-            noise = stream(seed, "measure", device=train.device)
-            cache.append((KernelDistance(encode(train[:2000], noise)), encode(valid[:1000], noise)))
+            noise = stream(seed, "measure", device=sets["train"].device)
+            reference = KernelDistance(encode(sets["train"][:2000], noise), shared=one_unit)
+            cache.append((reference, encode(sets["valid"][:1000], noise)))
         distance, real = cache[0]
         given = None if context is None else context[: len(real)]
         return Validation("mmd2", distance(model.sample(len(real), context=given, generator=generator), real), "lower")

@@ -49,7 +49,7 @@ class Flow(Density):
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Send noise through the inverse chain."""
-        return self.path(n, context=context, generator=generator).states[-1]
+        return self.transform.inverse(self._noise(n, generator), context).unflatten(1, self.event.shape)
 
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return z_0 to z_K, a state a layer of the chain."""

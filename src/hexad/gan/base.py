@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, neg
 from torch.nn.functional import relu, softplus
 
 __all__ = ["LOSSES", "AdversarialLoss", "gradient_penalty"]
@@ -48,10 +48,23 @@ def _log_loss(real: Tensor, fake: Tensor) -> Tensor:
     return softplus(-real) + softplus(fake)
 
 
+def _minimax(fake: Tensor) -> Tensor:
+    return -softplus(fake)
+
+
+def _nonsaturating(fake: Tensor) -> Tensor:
+    return softplus(-fake)
+
+
+def _hinge(real: Tensor, fake: Tensor) -> Tensor:
+    return relu(1 - real) + relu(1 + fake)
+
+
+# by functions of their own, not lambdas, so that a model can be pickled by who holds it, as scikit-learn does
 LOSSES = {
-    "minimax": AdversarialLoss(_log_loss, lambda fake: -softplus(fake)),
-    "nonsaturating": AdversarialLoss(_log_loss, lambda fake: softplus(-fake)),
-    "hinge": AdversarialLoss(lambda real, fake: relu(1 - real) + relu(1 + fake), lambda fake: -fake),
+    "minimax": AdversarialLoss(_log_loss, _minimax),
+    "nonsaturating": AdversarialLoss(_log_loss, _nonsaturating),
+    "hinge": AdversarialLoss(_hinge, neg),
 }
 
 

@@ -12,7 +12,7 @@ from hexad.checks import choose
 from hexad.distributions import normal_noise
 from hexad.event import Event
 from hexad.gan.base import LOSSES, gradient_penalty
-from hexad.model import Decoder, GenerativeModel, Trajectory
+from hexad.model import Decoder, GenerativeModel, Trajectory, Vital
 from hexad.nn import MLP
 from hexad.randomness import fresh
 
@@ -113,6 +113,19 @@ class GAN(GenerativeModel, Decoder):
             if self.penalty > 0:
                 loss = loss + self.penalty * gradient_penalty(of_real, real)
         return loss if torch.is_grad_enabled() else loss.detach()
+
+    @torch.no_grad()
+    def vitals(
+        self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Vital, ...]:
+        """Return how sure the critic is of real and generated records, and the variety of the latter."""
+        made = self.sample(len(x), context=context, generator=generator)
+        real, fake = (torch.sigmoid(self.critic_numbers(y, context=context)).mean() for y in (x, made))
+        variety = torch.pdist(made.flatten(1)).mean() / torch.pdist(x.flatten(1)).mean()
+        return (
+            Vital("real/fake gap", float(real - fake), -0.9, 0.995, "the critic is sure of every record"),
+            Vital("variety", float(variety), 0.3, 3.0, "the generator makes records too alike, or all too unlike"),
+        )
 
     def _noise(self, n: int, generator: torch.Generator | None) -> Tensor:
         device = self.device

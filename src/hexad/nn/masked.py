@@ -32,10 +32,14 @@ class MaskedLinear(nn.Linear):
     """
 
     mask: Tensor
+    factor: Tensor
 
     def __init__(self, mask: Tensor, *, bias: bool = True, zero_init: bool = False) -> None:
         super().__init__(mask.shape[1], mask.shape[0], bias=bias)
         self.register_buffer("mask", mask)
+        # the mask in the weight's type: a product with bool takes four times as long
+        self.register_buffer("factor", mask.to(self.weight.dtype), persistent=False)
+        self.register_load_state_dict_post_hook(_take_up_mask)
         self._kept: tuple[Tensor, int, Tensor] | None = None
         if zero_init:
             for parameter in self.parameters():
@@ -45,9 +49,9 @@ class MaskedLinear(nn.Linear):
         """Return weight times mask, (outputs, inputs)."""
         if self.training or torch.is_grad_enabled():
             self._kept = None  # an optimizer's step may follow, and a fused one does not raise the weight's version
-            return self.weight * self.mask
+            return self.weight * self.factor
         if self._kept is None or self._kept[0] is not self.weight or self._kept[1] != self.weight._version:
-            self._kept = (self.weight, self.weight._version, self.weight * self.mask)
+            self._kept = (self.weight, self.weight._version, self.weight * self.factor)
         return self._kept[2]
 
     def train(self, mode: bool = True) -> MaskedLinear:
@@ -62,6 +66,11 @@ class MaskedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, outputs)."""
         return F.linear(x, self.masked_weight(), self.bias)
+
+
+def _take_up_mask(module: nn.Module, keys: object) -> None:
+    assert isinstance(module, MaskedLinear)
+    module.factor.copy_(module.mask)
 
 
 class MaskedMLP(nn.Module):

@@ -12,20 +12,19 @@ __all__ = ["ScalarMLP"]
 
 
 class ScalarMLP(nn.Module):
-    r"""Linear layers with SiLU between them, from (batch, features) to (batch,); it starts as the zero function.
+    r"""Linear layers with SiLU between them, from (batch, features) to (batch,); it starts as the zero function, and
+    without hidden layers it stays a linear one.
 
     :meth:`value_and_gradient` needs no autograd graph: Langevin chains evaluate it thousands of times, on batches so
     small that the graph's bookkeeping costs more than the arithmetic.
 
     Args:
         features: width of the input.
-        hidden: widths of the hidden layers, at least one.
+        hidden: widths of the hidden layers; none: :math:`w \cdot x`.
     """
 
     def __init__(self, features: int, hidden: Sequence[int]) -> None:
         super().__init__()
-        if not hidden:
-            raise ValueError("scalar network: at least one hidden layer is needed, got none")
         widths = [features, *hidden]
         self.inner = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.last = nn.Linear(widths[-1], 1, bias=False)

@@ -1,4 +1,6 @@
-"""Recipes: which model, with which sizes, for which event. One explicit table of names."""
+"""Recipes: which model, with which sizes, for which event. One explicit table of Hexad's own names, and what installed
+packages add to it (:mod:`~hexad.recipes.third_party`).
+"""
 
 from __future__ import annotations
 
@@ -6,37 +8,63 @@ from typing import Any
 
 from hexad.checks import InputError, hint
 from hexad.event import Event
-from hexad.recipes import autoregressive, baselines, diffusion, energy, flow, gan, vae
-from hexad.recipes.base import Recipe
+from hexad.recipes import autoregressive, baselines, diffusion, energy, flow, gan, third_party, vae
+from hexad.recipes.base import FAMILIES, Recipe
 
-__all__ = ["FAMILIES", "RECIPES", "Recipe", "first_choices", "list_models", "recipe_of"]
-
-FAMILIES = ("energy", "vae", "gan", "autoregressive", "flow", "diffusion", "baseline")
+__all__ = [
+    "FAMILIES",
+    "RECIPES",
+    "Recipe",
+    "all_recipes",
+    "find_recipe",
+    "first_choices",
+    "list_models",
+    "problems",
+    "recipe_of",
+]
 
 _MODULES = (energy, vae, gan, autoregressive, flow, diffusion, baselines)
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for module in _MODULES for recipe in module.RECIPES}
+
+
+def all_recipes() -> dict[str, Recipe]:
+    """Return every recipe by its name, Hexad's own first, then those of installed packages."""
+    return RECIPES | _others().recipes
+
+
+def find_recipe(name: str) -> Recipe | None:
+    """Return the recipe of a name, or None where there is none; other packages are imported only if it is not ours."""
+    return RECIPES[name] if name in RECIPES else _others().recipes.get(name)
+
+
+def problems() -> tuple[str, ...]:
+    """Return what is wrong with packages that offer models, a line each."""
+    return _others().problems
 
 
 def recipe_of(name: str, event: Event | None = None) -> Recipe:
     """Return the recipe of a name; with an event, one that takes it.
 
     Raises:
-        InputError: no such name (the nearest is given), or a model that cannot take the event (those that can are
-        named).
+        InputError: no such name (the nearest is given, and what is wrong with packages that may have it), or a model
+            that cannot take the event (those that can are named).
     """
-    if name not in RECIPES:
-        raise InputError(f"unknown model {name!r}{hint(str(name), RECIPES)}")
-    recipe = RECIPES[name]
+    recipe = find_recipe(name)
+    if recipe is None:
+        raise InputError("; ".join([f"unknown model {name!r}{hint(str(name), all_recipes())}", *problems()]))
     why = recipe.why_not(event) if event is not None else None
     if event is not None and why is not None:
-        able = [other.name for other in RECIPES.values() if other.why_not(event) is None]
+        able = [other.name for other in all_recipes().values() if other.why_not(event) is None]
         raise InputError(f"{why}; models that can take it: {', '.join(able) or 'none'}")
+    for problem in [third_party.clash(name)] if name in RECIPES else problems():
+        if problem:
+            third_party.warn(problem)
     return recipe
 
 
 def first_choices(event: Event) -> list[tuple[str, Recipe | None, str]]:
-    """Return, a family each and then the baselines that fit, ``(family, recipe, reason)``: the first recipe that
-    takes the event.
+    """Return, a family each and then the baselines that fit, ``(family, recipe, reason)``: the first of Hexad's own
+    recipes that takes the event.
 
     A family that has none has None and the reason in words.
     """
@@ -51,9 +79,18 @@ def first_choices(event: Event) -> list[tuple[str, Recipe | None, str]]:
 
 
 def list_models() -> dict[str, Any]:
-    """Return every model as ``{"models": [{"model", "family", "takes", "can", "options"}]}``."""
+    """Return every model as ``{"models": [{"model", "family", "takes", "can", "options"}]}``.
+
+    What is wrong with a package that offers models is a line on standard error.
+    """
     rows = []
-    for recipe in RECIPES.values():
+    for recipe in all_recipes().values():
         row = {"model": recipe.name, "family": recipe.family, "takes": recipe.takes, "can": list(recipe.can)}
         rows.append(row | {"options": recipe.options})
+    for problem in problems():
+        third_party.warn(problem)
     return {"models": rows}
+
+
+def _others() -> third_party.Installed:
+    return third_party.installed(frozenset(RECIPES))

@@ -15,7 +15,9 @@ from hexad.event import Event
 from hexad.model import GenerativeModel
 from hexad.transforms import Scheme
 
-__all__ = ["Recipe"]
+__all__ = ["FAMILIES", "Recipe"]
+
+FAMILIES = ("energy", "vae", "gan", "autoregressive", "flow", "diffusion", "baseline")
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Recipe:
 
     Args:
         name: what the user calls it.
-        family: ``energy vae gan autoregressive flow diffusion baseline``.
+        family: one of ``FAMILIES``: ``energy vae gan autoregressive flow diffusion baseline``.
         build: ``build(event, *, context=0, **options)`` makes the model for the event of model space; its keyword
             arguments, with their annotations and defaults, are the user's options. None as a default means that the
             size is picked for the event. Without a parameter ``context`` the model cannot be conditioned.
@@ -33,6 +35,7 @@ class Recipe:
         can: what it can do beyond sampling, in words: ``exact likelihood``, ``encode``, ...
         settings: the loop's defaults where they differ from the common ones.
         closed_form: whether ``prepare`` is its whole fit.
+        min_dims: the fewest columns that it takes.
     """
 
     name: str

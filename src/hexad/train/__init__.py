@@ -13,6 +13,7 @@ from hexad.train.checkpoint import (
 )
 from hexad.train.interruption import Interrupted
 from hexad.train.loop import Outcome, Trainer
+from hexad.train.processes import Processes, launched
 from hexad.train.progress import ProgressLine
 from hexad.train.settings import Budget, Settings
 from hexad.train.threads import threads_for
@@ -21,11 +22,13 @@ __all__ = [
     "Budget",
     "Interrupted",
     "Outcome",
+    "Processes",
     "ProgressLine",
     "Settings",
     "Trainer",
     "checked_state",
     "checksum",
+    "launched",
     "load_weights",
     "read_json",
     "read_log",

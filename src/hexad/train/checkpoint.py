@@ -108,7 +108,7 @@ def _entry(line: Any) -> dict[str, Any]:
         raise ValueError("expected an object with a step")
     if isinstance(line.get("event"), str):
         return line
-    named = [line.get(key, {}) for key in ("loss", "grad_norm", "valid")]
+    named = [line.get(key, {}) for key in ("loss", "grad_norm", "valid", "vitals")]
     if not all(isinstance(values, dict) for values in named):
         raise ValueError("expected numbers by name")
     told = [value for values in named for value in values.values() if value is not None]  # None: it was not finite

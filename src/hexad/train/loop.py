@@ -7,16 +7,20 @@ average of the weights.
 Everything that a step draws comes from streams named by the seed and the step's number, and the batches are a
 function of the same; so what a resume needs is weights, optimizers, averages, buffers and the step, and a run that
 was killed continues to the same bytes.
+
+At every check that finds it well the loop remembers its state. Where a value is not finite, or a sign is lost that the
+model watches (:meth:`~GenerativeModel.vitals`), it goes back there and on at half the rate, up to three times.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +30,7 @@ import torch
 from torch import Tensor
 
 from hexad.checks import Diverged, InputError
-from hexad.model import GenerativeModel, Validation
+from hexad.model import GenerativeModel, Validation, Vital
 from hexad.randomness import derive, fork, stream
 from hexad.train.batches import Batches
 from hexad.train.checkpoint import (
@@ -35,21 +39,23 @@ from hexad.train.checkpoint import (
     load_weights,
     read_log,
     read_tensors,
-    replace_file,
     write_tensors,
 )
 from hexad.train.divergence import NOWHERE, first_bad_layer
+from hexad.train.guard import ROLLBACKS, Guard
 from hexad.train.interruption import Interrupted, stop_on_signals
+from hexad.train.journal import Journal
+from hexad.train.moving import Moving, under
 from hexad.train.optimizer import GuardedAdam
+from hexad.train.processes import Processes
 from hexad.train.progress import ProgressLine
 from hexad.train.settings import Budget, Settings
 from hexad.train.threads import threads_for
+from hexad.train.validation import Encode, Measure, Validator
 
 __all__ = ["Outcome", "Trainer"]
 
-Encode = Callable[[Tensor, torch.Generator], Tensor]
-Measure = Callable[[GenerativeModel, torch.Generator], Validation]
-VALIDATION_ROWS, VALIDATION_CHUNK = 4096, 1024
+CHECK_EVERY = 5  # lines of metrics from one check of the vital signs to the next
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class Trainer:
         measure: what picks checkpoints of a model whose ``validate`` gives None: ``f(model, generator)``.
         folder: where state and metrics go; None keeps nothing.
         progress: whether to show progress.
+        processes: that train together, each on its share of every batch.
     """
 
     def __init__(
@@ -93,12 +100,13 @@ class Trainer:
         folder: Path | None = None,
         progress: bool = True,
         title: str = "training",
+        processes: Processes | None = None,
     ) -> None:
         self.model, self.encode, self.budget, self.settings = model, encode, budget, settings
-        self.seed, self.measure, self.folder, self.progress, self.title = seed, measure, folder, progress, title
+        self.seed, self.folder, self.progress, self.title = seed, folder, progress, title
         self.train = train
         self.batches = Batches(train, context, settings.batch_size, seed)
-        self.valid, self.context_valid = valid, context_valid
+        self.validator = Validator(valid, context_valid, encode, measure, seed)
         self.players = model.players
         self.generator = torch.Generator(device=model.device)
         self.optimizers: dict[str, GuardedAdam] = {}
@@ -106,9 +114,17 @@ class Trainer:
         self.seconds = 0.0
         self.best: Validation | None = None
         self.best_weights: dict[str, Tensor] = {}
-        self.log: list[dict[str, Any]] = []
         self.finished = False
+        self.processes = processes or Processes()
+        self.writes = folder is not None and self.processes.first
+        self.journal = Journal(folder / "metrics.jsonl" if folder is not None and self.writes else None)
+        self.guard = Guard()
+        self.good: dict[str, Tensor] = {}
+        self.good_step = 0
         self.on_disk: list[int] = []  # checksums of the weights that model.safetensors may hold
+        if settings.batch_size < self.processes.size:
+            few = f"batch_size={settings.batch_size} is less than {self.processes.size} processes"
+            raise InputError(f"{few}; expected at least a record for each, raise it or start fewer")
 
     # -- the run ---------------------------------------------------------------------------------------------------
 
@@ -124,16 +140,18 @@ class Trainer:
             Diverged: a value was not finite.
             InputError: ``resume``, and the state is not of this run.
         """
-        with fork(self.seed), threads_for(self.model, self.settings.batch_size):
+        rank = self.processes.rank
+        with fork(derive(self.seed, "rank", rank) if rank else self.seed), self._threads():
             if resume and self.folder and (self.folder / "state.safetensors").exists():
-                self._restore()
-                begin()
-                self._cut_metrics()
+                lines = self._restore()
+                self._begin(begin)
+                self.journal.begin(lines)
+                if not self.finished:
+                    self.journal.write({"event": "resumed", "step": self.step})
             else:
                 self._prepare()
-                begin()
-                if self.folder:
-                    (self.folder / "metrics.jsonl").write_text("")
+                self._begin(begin)
+                self.journal.begin()
             was_finished = self.finished
             if not self.finished and self.players:
                 with stop_on_signals() as stop, ProgressLine(self.title, self.progress) as line:
@@ -144,6 +162,19 @@ class Trainer:
             self._finish()
         return Outcome(self.step, self.seconds, self.best, was_finished)
 
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of ``metrics.jsonl``."""
+        return self.journal.lines
+
+    def _threads(self) -> AbstractContextManager[int]:
+        return threads_for(self.model, self.settings.batch_size)
+
+    def _begin(self, begin: Callable[[], None]) -> None:
+        self.processes.wait()  # all have looked at the folder before one writes to it
+        if self.processes.first:
+            begin()
+
     def _prepare(self) -> None:
         began = time.monotonic()
         with torch.no_grad():
@@ -152,12 +183,16 @@ class Trainer:
         if not self.players:  # a closed form's whole training: no part of a budget, but of what it cost
             self.seconds = time.monotonic() - began
         self._build()
+        if self.players:  # what is well from the start can be lost before the first check
+            self.guard.judge(self._vitals())
+        self._remember()
 
     def _build(self) -> None:
         for player in dict.fromkeys(self.players):
             parameters = [p for p in self.model.player_parameters(player) if p.requires_grad]
             self.optimizers[player] = GuardedAdam(parameters, self.settings)
         self.average = copy.deepcopy(self.model) if self.settings.ema and self.players else self.model
+        self.moving = Moving(self.model, self.average, self.optimizers)
         self.live = list(self.model.parameters())
         self.averaged = [p.data for p in self.average.parameters()]
         self.move = torch.compile(self.model.loss) if self.settings.compile else self.model.loss
@@ -168,28 +203,33 @@ class Trainer:
     def _loop(self, stop: threading.Event, line: ProgressLine) -> None:
         start = time.monotonic() - self.seconds
         saved, next_validation, cost = time.monotonic() - 4.0, 0.0, 0.0
-        while not self._done(cost):
+        while True:
+            if self._done(cost):
+                if self._values_are_finite():
+                    break
+                continue
             self._take_step()
-            self.seconds = time.monotonic() - start
-            if self.step == 1 or self.step % self.settings.log_every == 0:
-                self._log_losses(line)
+            now = time.monotonic()
+            # all processes go by the slowest clock
+            self.seconds, stopped, late = self.processes.largest(now - start, stop.is_set(), now - saved >= 5.0)
+            if (self.step == 1 or self.step % self.settings.log_every == 0) and not self._look(line):
+                continue
             if self._validation_is_due(next_validation):
-                began = time.monotonic()
+                before = self.seconds
                 self._validate()
-                cost = time.monotonic() - began
-                self.seconds = time.monotonic() - start
+                (self.seconds,) = self.processes.largest(time.monotonic() - start)
+                cost = self.seconds - before
                 next_validation = self.seconds + max((self.budget.time or 0) / 20, 9 * cost)
-            if stop.is_set():
+            if stopped:
                 self._save()
                 kept = "the state is saved, --resume continues it" if self.folder else "nothing was kept"
                 raise Interrupted(f"interrupted at step {self.step}; {kept}")
-            if time.monotonic() - saved >= 5.0:
+            if late:
                 self._save()
                 saved = time.monotonic()
-        self._check_finite()
         if not self.log or self.log[-1].get("step") != self.step or "valid" not in self.log[-1]:
             self._validate()
-        self.seconds = time.monotonic() - start
+        (self.seconds,) = self.processes.largest(time.monotonic() - start)
 
     def _done(self, reserve: float) -> bool:
         if self.budget.steps is not None:
@@ -214,14 +254,14 @@ class Trainer:
 
     def _take_step(self) -> None:
         self.model.train()
-        self.generator.manual_seed(derive(self.seed, "step", self.step))
+        self._stream(self.step)
         fraction = self._fraction()
         repeats = max(self.players.count(p) for p in self.optimizers)
         taken = dict.fromkeys(self.optimizers, 0)
         for player in self.players:
-            x, context = self.batches[self.step * repeats + taken[player]]
+            x, context, share = self._batch(self.step * repeats + taken[player])
             taken[player] += 1
-            self._move(player, self.encode(x, self.generator), context, fraction)
+            self._move(player, self.encode(x, self.generator), context, share, fraction)
         with torch.no_grad():
             self.model.after_step(self._last, generator=self.generator)
             if self.average is not self.model:
@@ -230,14 +270,32 @@ class Trainer:
                 torch._foreach_lerp_(self.averaged, [p.data for p in self.live], weight)
         self.step += 1
 
-    def _move(self, player: str, z: Tensor, context: Tensor | None, fraction: float) -> None:
+    def _stream(self, step: int) -> None:
+        """Put the generator at the start of a step's numbers."""
+        rank = self.processes.rank
+        self.generator.manual_seed(derive(self.seed, "step", step, *(("rank", rank) if rank else ())))
+
+    def _batch(self, number: int) -> tuple[Tensor, Tensor | None, float]:
+        """Return this process's records and context of a batch, and what share of the batch they are."""
+        x, context = self.batches[number]
+        if self.processes.size == 1:
+            return x, context, 1.0
+        rows = self.processes.share(len(x))
+        return x[rows], None if context is None else context[rows], len(x[rows]) / len(x)
+
+    def _move(self, player: str, z: Tensor, context: Tensor | None, share: float, fraction: float) -> None:
         self._last = z
         optimizer = self.optimizers[player]
         self._only(player)
         optimizer.zero()
         loss = self.move(z, player=player, context=context, generator=self.generator).mean()
+        if self.processes.size > 1:
+            loss = share * loss
         loss.backward()
-        optimizer.step(fraction, loss, self.step)
+        value = loss.detach()
+        if self.processes.size > 1:
+            self.processes.add([*(p.grad for p in optimizer.parameters if p.grad is not None), value])
+        optimizer.step(fraction, value, self.step, self.guard.factor)
 
     def _only(self, player: str) -> None:
         if len(self.optimizers) > 1:
@@ -252,31 +310,89 @@ class Trainer:
 
     # -- what is measured ------------------------------------------------------------------------------------------
 
-    def _log_losses(self, line: ProgressLine) -> None:
-        self._check_finite()
+    def _look(self, line: ProgressLine) -> bool:
+        """Read what the device has, write it down, and return whether all is well; else the run went back."""
+        if not self._values_are_finite():
+            return False
         losses = {name: float(optimizer.loss) for name, optimizer in self.optimizers.items()}
         norms = {name: float(optimizer.norm) for name, optimizer in self.optimizers.items()}
         rate = next(iter(self.optimizers.values())).rate
-        self._write({"step": self.step, "seconds": self.seconds, "loss": losses, "grad_norm": norms, "lr": rate})
+        self.journal.write({"step": self.step, "seconds": self.seconds, "loss": losses, "grad_norm": norms, "lr": rate})
         note = ", ".join(f"{name} loss {value:.4g}" for name, value in losses.items())
         best = f", best {self.best.name} {self.best.value:.4g}" if self.best else ""
         line.update(self._fraction(), f"step {self.step}, {note}{best}")
+        return self.step % (CHECK_EVERY * self.settings.log_every) != 0 or self._is_well()
 
-    def _check_finite(self) -> None:
+    def _values_are_finite(self) -> bool:
+        """Return whether every gradient so far was finite; else name the layer, and go back.
+
+        Raises:
+            Diverged: the run went back as often as it may.
+        """
         for player, optimizer in self.optimizers.items():
             bad = int(optimizer.bad)
             if bad >= 0:
-                where = self._replay(player, bad)
+                found = self.processes.gather(self._replay(player, bad))
+                where = next((words for words in found if words != NOWHERE), NOWHERE)
                 reason = f"step {bad + 1}: values that are not finite begin in {where}, player {player!r}"
-                self._write({"event": "diverged", "step": bad + 1, "reason": reason})
-                raise Diverged(f"{reason}; try a smaller lr (now {self.settings.lr:g}), more clipping, or float64")
+                if self.guard.exhausted:
+                    self.journal.write({"event": "diverged", "step": bad + 1, "reason": reason})
+                    again = f"after {ROLLBACKS} rollbacks, each at half the rate"
+                    raise Diverged(
+                        f"{reason}; {again}; try a smaller lr (now {self.settings.lr:g}), more clipping, or float64"
+                    )
+                self._go_back(reason)
+                return False
+        return True
+
+    @torch.no_grad()
+    def _vitals(self) -> tuple[Vital, ...]:
+        self.model.eval()
+        found = self.validator.vitals(self.model, self.processes)
+        self.model.train()
+        return found
+
+    def _is_well(self) -> bool:
+        """Check the signs that the model watches; remember the state where all is well, go back where one is lost."""
+        found = self._vitals()
+        if found:
+            told = {vital.name: _or_none(vital.value) for vital in found}
+            self.journal.write({"step": self.step, "seconds": self.seconds, "vitals": told})
+        wrong = self.guard.judge(found)
+        if wrong is None:
+            if self.guard.healthy:
+                self._remember()
+            return True
+        reason = f"step {self.step}: {wrong}"
+        if not self.guard.exhausted:
+            self._go_back(reason)
+            return False
+        self.guard.give_up()
+        did = f"nothing more, after {ROLLBACKS} rollbacks; the weights that validate best are kept"
+        self._warn({"event": "warning", "step": self.step, "reason": reason, "did": did})
+        return True
+
+    def _go_back(self, reason: str) -> None:
+        """Take up the last good state, and go on from there at half the rate."""
+        left, self.step = self.step, self.good_step
+        for optimizer in self.optimizers.values():
+            optimizer.forget()
+        self.moving.take_up(self.good)
+        self.guard.went_back()
+        did = f"went back to step {self.step}, halved the rate to {self.settings.lr * self.guard.factor:g}"
+        self._warn({"event": "rollback", "step": left, "to": self.step, "reason": reason, "did": did})
+
+    def _warn(self, event: dict[str, Any]) -> None:
+        self.journal.write(event)
+        if self.progress:
+            print(f"{self.title}: {event['reason']}; {event['did']}", file=sys.stderr, flush=True)
 
     def _replay(self, player: str, step: int) -> str:
-        self.generator.manual_seed(derive(self.seed, "step", step))
+        self._stream(step)
         repeats = max(self.players.count(p) for p in self.optimizers)
         taken, where = dict.fromkeys(self.optimizers, 0), ""
         for other in self.players[: len(self.players) - self.players[::-1].index(player)]:
-            x, context = self.batches[step * repeats + taken[other]]
+            x, context, _ = self._batch(step * repeats + taken[other])
             taken[other] += 1
             self._only(other)
             z = self.encode(x, self.generator)
@@ -292,36 +408,21 @@ class Trainer:
         if self.average is not self.model:
             for mine, theirs in zip(self.average.buffers(), self.model.buffers(), strict=True):
                 mine.resize_(theirs.shape).copy_(theirs) if mine.shape != theirs.shape else mine.copy_(theirs)
-        self.average.eval()
-        result = self._measured()
-        self.average.train()
-        told = result.value if math.isfinite(result.value) else None  # NaN is no JSON
-        self._write({"step": self.step, "seconds": self.seconds, "valid": {result.name: told}})
+        result = None
+        if self.processes.first:
+            self.average.eval()
+            result = self.validator(self.average)
+            self.average.train()
+        if self.processes.size > 1:
+            told = None if result is None else [result.name, _or_none(result.value), result.direction]
+            name, value, direction = self.processes.gather(told)[0]
+            result = Validation(name, math.nan if value is None else value, direction)
+        assert result is not None
+        told_value = {result.name: _or_none(result.value)}
+        self.journal.write({"step": self.step, "seconds": self.seconds, "valid": told_value})
         if result.better_than(self.best):
             self.best = result
             self.best_weights = {name: tensor.clone() for name, tensor in self.average.state_dict().items()}
-
-    def _measured(self) -> Validation:
-        rows = len(self.valid) if self.model.couples_batch else min(len(self.valid), VALIDATION_ROWS)
-        size = rows if self.model.couples_batch else VALIDATION_CHUNK
-        generator = stream(self.seed, "validation", device=self.model.device)  # common random numbers
-        total, count, first = 0.0, 0, None
-        for start in range(0, rows, size):
-            x = self.encode(self.valid[start : min(start + size, rows)], generator)
-            context = None if self.context_valid is None else self.context_valid[start : start + len(x)]
-            part = self.average.validate(x, context=context, generator=generator)
-            if part is None:
-                assert self.measure is not None, "a model that does not validate itself needs a measure"
-                return self.measure(self.average, generator)
-            first, total, count = first or part, total + part.value * len(x), count + len(x)
-        assert first is not None
-        return Validation(first.name, total / count, first.direction)
-
-    def _write(self, record: dict[str, Any]) -> None:
-        self.log.append(record)
-        if self.folder:
-            with open(self.folder / "metrics.jsonl", "a") as file:
-                file.write(json.dumps(record) + "\n")
 
     # -- what is kept ----------------------------------------------------------------------------------------------
 
@@ -337,21 +438,33 @@ class Trainer:
     def _weights_to_use(self) -> dict[str, Tensor]:
         return self.best_weights or self.average.state_dict()
 
+    def _remember(self) -> None:
+        """Keep the present state as the one to go back to."""
+        self.good_step = self.step
+        self.good = self.moving.copies() if self.players else {}
+
     def _save(self) -> None:
         if not self.folder:
             return
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        if self.average is not self.model:
-            tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        tensors = self.moving.tensors() | self.moving.random()
+        if self.good_step < self.step and not self.finished:  # a run that has ended well does not go back
+            tensors |= {f"good.{k}": v for k, v in self.good.items()}
+        tensors |= self.moving.of_others(tensors, self.processes)
+        if not self.writes:
+            return
         tensors |= {f"best.{k}": v for k, v in self.best_weights.items()}
-        for name, optimizer in self.optimizers.items():
-            tensors |= {f"optimizer.{name}.{k}": v for k, v in optimizer.tensors().items()}
-        tensors["global_random"] = torch.get_rng_state()
-        if self.model.device.type == "cuda":
-            tensors["device_random"] = torch.cuda.get_rng_state(self.model.device)
-        best = None if self.best is None else vars(self.best)
-        state = {"step": self.step, "seconds": self.seconds, "best": best, "finished": self.finished, "seed": self.seed}
-        state["budget"] = self.budget.steps or self.budget.time
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "best": None if self.best is None else vars(self.best),
+            "finished": self.finished,
+            "seed": self.seed,
+            "budget": self.budget.steps or self.budget.time,
+            "processes": self.processes.size,
+            "lines": len(self.log),
+            "good_step": self.good_step,
+            "guard": self.guard.to_json(),
+        }
         weights = self._weights_to_use()
         # the state first: whenever a kill comes, it names the weights that stand beside it
         self.on_disk = [checksum(weights), *self.on_disk]
@@ -359,21 +472,30 @@ class Trainer:
         write_tensors(self.folder / "model.safetensors", weights)
         self.on_disk = self.on_disk[:1]
 
-    def _restore(self) -> None:
+    def _restore(self) -> list[dict[str, Any]]:
+        """Take up the folder's state, and return the lines of metrics that belong to it.
+
+        Raises:
+            InputError: it is not a state of this run.
+        """
         assert self.folder is not None
         path = self.folder / "state.safetensors"
         tensors, state = read_tensors(path)
-        log = read_log(self.folder / "metrics.jsonl")
+        size = state.get("processes", 1)
+        if size != self.processes.size:
+            now = f"{self.processes.size} {'process' if self.processes.size == 1 else 'processes'}"
+            raise InputError(f"--resume {self.folder}: the run had {size}, expected as many, now {now}; start {size}")
+        tensors |= under(tensors, f"rank{self.processes.rank}")
+        lines = read_log(self.folder / "metrics.jsonl")
         self._build()
-        self.best_weights = _under(tensors, "best")
+        self.best_weights = under(tensors, "best")
         for name, module in {"best": self.model, "model": self.model, "average": self.average}.items():
-            stored = _under(tensors, name)
+            stored = under(tensors, name)
             if name == "model" or (name == "best" and stored) or (name == "average" and self.average is not self.model):
                 load_weights(module, stored, path)
         try:
             state = checked_state(state)
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
-            self.log = [line for line in log if line["step"] <= self.step]
             self.on_disk = state["weights"]
             if self.on_disk and self.on_disk[0] != checksum(self._weights_to_use()):
                 raise ValueError("the weights are not those that it names")
@@ -381,22 +503,17 @@ class Trainer:
             # not the time used: a run ends early by what its last validation would take
             larger = (self.budget.steps or self.budget.time or 0) > float(state["budget"])
             self.finished = bool(state["finished"]) and not (larger and self.players)
-            for name, optimizer in self.optimizers.items():
-                optimizer.load(_under(tensors, f"optimizer.{name}"))
-            torch.set_rng_state(tensors["global_random"])
-            if self.model.device.type == "cuda":
-                torch.cuda.set_rng_state(tensors["device_random"], self.model.device)
+            self.moving.take_up(tensors)
+            self._remember()
+            if good := under(tensors, "good"):
+                self.good, self.good_step = good, int(state["good_step"])
+            self.guard = Guard.from_json(state["guard"])
+            self.moving.take_up_random(tensors)
+            return lines[: int(state["lines"])]
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{path}: not the state of this run ({reason}); train it again elsewhere") from None
 
-    def _cut_metrics(self) -> None:
-        assert self.folder is not None
-        text = "".join(json.dumps(record) + "\n" for record in self.log)
-        replace_file(self.folder / "metrics.jsonl", text.encode())
-        if not self.finished:
-            self._write({"event": "resumed", "step": self.step})
 
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None  # NaN is no JSON

@@ -45,9 +45,11 @@ class GuardedAdam:
         return self.settings.lr * max(shapes[self.settings.schedule], 0.001)
 
     @torch.no_grad()
-    def step(self, fraction: float, loss: Tensor, number: int) -> None:
-        """Move the parameters by their gradients at this fraction of the budget; ``number`` names the step."""
-        self.rate = self.adam.param_groups[0]["lr"] = self.scheduled(fraction)
+    def step(self, fraction: float, loss: Tensor, number: int, factor: float = 1.0) -> None:
+        """Move the parameters by their gradients at this fraction of the budget, at ``factor`` times the rate;
+        ``number`` names the step.
+        """
+        self.rate = self.adam.param_groups[0]["lr"] = factor * self.scheduled(fraction)
         norms = torch._foreach_norm([p.grad for p in self.parameters if p.grad is not None])
         self.norm = torch.stack(norms).norm()
         self.loss = loss.detach()
@@ -56,6 +58,11 @@ class GuardedAdam:
         ratio = (self.norm / self.settings.clip).clamp(min=1.0) if self.settings.clip else torch.ones_like(self.norm)
         self.adam.grad_scale, self.adam.found_inf = ratio.float(), broken.float()  # type: ignore[attr-defined]
         self.adam.step()
+
+    def forget(self) -> None:
+        """Forget the moments, and what was not finite."""
+        self.adam.state.clear()
+        self.bad.fill_(-1)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the state as tensors."""
@@ -70,12 +77,13 @@ class GuardedAdam:
         Raises:
             ValueError: its shapes are not the parameters'.
         """
-        self.bad = tensors["bad"].to(self.bad.device, torch.int64).reshape(())
+        self.bad = tensors["bad"].to(self.bad.device, torch.int64, copy=True).reshape(())
         for i, parameter in enumerate(self.parameters):
             keys = {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{i}.")}
             shapes = {"step": torch.Size(), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
             if keys and {key: value.shape for key, value in keys.items()} != shapes:
                 raise ValueError(f"moments of parameter {i} are not of its shape {tuple(parameter.shape)}")
-            self.adam.state[parameter] = {
-                key: value.to(parameter.device) if key == "step" else value.to(parameter) for key, value in keys.items()
+            self.adam.state[parameter] = {  # copies: Adam moves them in place
+                key: value.to(parameter.device, value.dtype if key == "step" else parameter.dtype, copy=True)
+                for key, value in keys.items()
             }

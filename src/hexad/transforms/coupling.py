@@ -44,12 +44,13 @@ class AffineCoupling(Transform):
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move B by what A says."""
-        shift, log_scale = self._shift_and_log_scale(x[:, self.kept], context)
-        moved = (x[:, self.moved] - shift) * torch.exp(-log_scale)
+        # index_select: the gradient of x[:, columns] costs several times as much
+        shift, log_scale = self._shift_and_log_scale(x.index_select(1, self.kept), context)
+        moved = (x.index_select(1, self.moved) - shift) * torch.exp(-log_scale)
         return x.index_copy(1, self.moved, moved), -log_scale.sum(-1)
 
     def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move B back: A is as it was."""
-        shift, log_scale = self._shift_and_log_scale(z[:, self.kept], context)
-        moved = z[:, self.moved] * torch.exp(log_scale) + shift
+        shift, log_scale = self._shift_and_log_scale(z.index_select(1, self.kept), context)
+        moved = z.index_select(1, self.moved) * torch.exp(log_scale) + shift
         return z.index_copy(1, self.moved, moved), log_scale.sum(-1)

@@ -1,0 +1,1 @@
+"""Hexad's speed beside peer libraries and beside bare loops: ``python -m benchmarks.speed LIST``."""

@@ -1,0 +1,145 @@
+"""MADE beside plain masked layers, NADE beside a loop over the columns, AR(p) beside statsmodels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.speed.contest import Contest, Runner, clock, peer, task
+from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
+from hexad.autoregressive import AR, MADE
+from hexad.event import Event
+
+COLUMNS, BATCH = 784, 100
+
+
+class PlainMADE(nn.Module):
+    """One hidden layer of masked units, as pytorch-made writes it: weight times mask at every call.
+
+    It is not in the registry, so it is written again here, from the paper.
+    """
+
+    def __init__(self, columns: int, hidden: int) -> None:
+        super().__init__()
+        degrees = torch.arange(hidden) % (columns - 1) + 1
+        place = torch.arange(1, columns + 1)
+        self.enter, self.leave = nn.Linear(columns, hidden), nn.Linear(hidden, columns)
+        self.register_buffer("first", (degrees[:, None] >= place).float())
+        self.register_buffer("second", (place[:, None] > degrees).float())
+        self.first: Tensor
+        self.second: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of all columns."""
+        h = torch.relu(F.linear(x, self.enter.weight * self.first, self.enter.bias))
+        return F.linear(h, self.leave.weight * self.second, self.leave.bias)
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Tensor:
+        """Return samples by one full pass a column."""
+        x = torch.zeros(n, self.enter.in_features)
+        for k in range(x.shape[1]):
+            x[:, k] = torch.bernoulli(torch.sigmoid(self.forward(x)[:, k]))
+        return x
+
+
+class LoopedNADE(nn.Module):
+    """NADE written out: a Python loop over the columns, differentiated by autograd."""
+
+    def __init__(self, columns: int, hidden: int) -> None:
+        super().__init__()
+        self.enter = nn.Parameter(torch.randn(columns, hidden) * columns**-0.5)
+        self.leave = nn.Parameter(torch.zeros(columns, hidden))
+        self.hidden_bias, self.bias = nn.Parameter(torch.zeros(hidden)), nn.Parameter(torch.zeros(columns))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of all columns."""
+        activation, logits = self.hidden_bias.expand(len(x), -1), []
+        for k in range(x.shape[1]):
+            logits.append(torch.sigmoid(activation) @ self.leave[k] + self.bias[k])
+            activation = activation + x[:, k, None] * self.enter[k]
+        return torch.stack(logits, 1)
+
+
+def _steps(net: nn.Module, records: Tensor, steps: int, counted: int, fused: bool) -> Runner:
+    """Return the runner of ``steps`` steps on the log loss of bits, whose seconds stand for ``counted`` of them."""
+    adam = torch.optim.Adam(net.parameters(), lr=1e-3, fused=fused)
+    batches = records.float()[: len(records) // BATCH * BATCH].split(BATCH)
+
+    def train() -> None:
+        for k in range(steps):
+            x = batches[k % len(batches)]
+            adam.zero_grad()
+            F.binary_cross_entropy_with_logits(net(x), x, reduction="sum").div(len(x)).backward()
+            adam.step()
+
+    timed = clock(train)
+    return lambda: timed() * counted / steps
+
+
+@task("made-step")
+def _(small: bool) -> Contest:
+    hidden, steps = (32, 20) if small else (500, 60)
+    data = binary_table(5_000, COLUMNS)
+    options = {"hidden": [hidden], "direct": False, "dropout": 0.0, "batch_size": BATCH, **PLAIN}
+    return Contest(
+        f"a training step, batches of {BATCH}, {COLUMNS} bits, {hidden} hidden units; peer: weight times mask at every "
+        "call and torch's default Adam; bare: the loop of our network",
+        our_loop("made", data, steps, **options),
+        _steps(PlainMADE(COLUMNS, hidden), data.tensor("train"), steps, steps, fused=False),
+        bare_loop("made", data, steps, **options),
+        "plain masked layers, as in pytorch-made",
+        count=steps,
+    )
+
+
+@task("made-sampling")
+def _(small: bool) -> Contest:
+    hidden, columns = (32, 50) if small else (500, COLUMNS)
+    ours, theirs = MADE(Event.of(columns, "binary"), (hidden,), direct=False).eval(), PlainMADE(columns, hidden)
+    return Contest(
+        f"100 samples of {columns} bits, {hidden} hidden units; peer: a full pass a column",
+        clock(torch.no_grad()(lambda: ours.sample(100))),
+        clock(lambda: theirs.sample(100)),
+        peer_name="plain masked layers, as in pytorch-made",
+        work="call",
+        repeats=7,
+    )
+
+
+@task("nade-step")
+def _(small: bool) -> Contest:
+    hidden, columns, steps = (16, 50, 20) if small else (200, COLUMNS, 20)
+    data = binary_table(2_000, columns)
+    return Contest(
+        f"a training step, batches of {BATCH}, {columns} bits, {hidden} hidden units; peer gets fused Adam",
+        our_loop("nade", data, steps, hidden=hidden, batch_size=BATCH, **PLAIN),
+        _steps(LoopedNADE(columns, hidden), data.tensor("train"), 2, steps, fused=True),
+        peer_name="a Python loop over the columns with autograd",
+        count=steps,
+        repeats=5,
+    )
+
+
+@task("ar-fit")
+def _(small: bool) -> Contest:
+    rows = 300 if small else 2_000
+    noise, y = np.random.default_rng(0).standard_normal(rows), np.zeros(rows)
+    for t in range(2, rows):
+        y[t] = 0.6 * y[t - 1] - 0.3 * y[t - 2] + noise[t]
+    ours, series = AR(Event.of(1, "real", "series"), 10), torch.from_numpy(y)[:, None]
+    theirs = None
+    if peer("statsmodels.tsa.ar_model") is not None:
+        from statsmodels.tsa.ar_model import AutoReg
+
+        theirs = clock(lambda: AutoReg(y, 10).fit())
+    return Contest(
+        f"AR(10) by conditional least squares on {rows:,} rows; ours fits the law of the first rows too",
+        clock(lambda: ours.prepare(series)),
+        theirs,
+        peer_name="statsmodels AutoReg",
+        work="fit",
+        repeats=31,
+    )

@@ -1,0 +1,127 @@
+"""Two processes that torchrun starts: the loss curve of one, equal weights on both, resume with as many."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hexad
+
+SMALL = {
+    "realnvp": {"hidden": [16, 16], "transforms": 2, "ema": 0.0},
+    "made": {"hidden": [16]},
+    "vae": {"hidden": [16]},
+    "gan": {"hidden": [16, 16]},
+    "ebm": {"hidden": [16, 16], "particles": 32},
+    "ddpm": {"hidden": [16, 16], "noise_levels": 20},
+}
+STEPS = 40
+LOOP = {"log_every": 4, "batch_size": 50}
+TELL = """
+import json, os, sys
+import hexad
+table, out, steps, asked = sys.argv[1], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
+for model, options in asked.items():
+    fitted = hexad.fit(model, table, out=f"{out}/{model}", steps=steps, progress=False, **options)
+    state = {name: tensor.tolist() for name, tensor in fitted.model.state_dict().items()}
+    own = [name for name, _ in fitted.model.named_parameters()]
+    with open(f"{out}/{model}-{os.environ['RANK']}.json", "w") as file:
+        json.dump({"weights": {n: state[n] for n in own}, "chains": state.get("chains")}, file)
+"""
+
+
+def _torchrun(*argv: str | Path) -> subprocess.Popen[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*launcher, *map(str, argv)], env=environment, **pipes)  # type: ignore[call-overload]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a real table whose columns have no steps, so that preprocessing draws nothing."""
+    path = tmp_path_factory.mktemp("processes") / "table.npy"
+    generator = np.random.default_rng(0)
+    np.save(path, generator.normal(size=(400, 4)) @ generator.normal(size=(4, 4)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(table: Path) -> Path:
+    """Return a folder of runs of all six families that two processes made together."""
+    out, tell = table.parent / "runs", table.parent / "tell.py"
+    out.mkdir()
+    tell.write_text(TELL)
+    asked = {model: {**options, **LOOP} for model, options in SMALL.items()}
+    process = _torchrun(tell, table, out, str(STEPS), json.dumps(asked))
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def _losses(folder: Path) -> list[tuple[int, dict[str, float]]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [(line["step"], line["loss"]) for line in lines if "loss" in line]
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_weights_are_equal_on_both_and_chains_are_each_its_own(model: str, runs: Path) -> None:
+    first, second = (json.loads((runs / f"{model}-{rank}.json").read_text()) for rank in (0, 1))
+    assert first["weights"] == second["weights"]
+    assert (first["chains"] != second["chains"]) == (model == "ebm")
+    assert hexad.load(runs / model).sample(3, seed=0).shape == (3, 4)
+
+
+def test_a_loss_that_draws_nothing_has_the_curve_of_one_process(table: Path, runs: Path) -> None:
+    alone = table.parent / "alone"
+    hexad.fit("realnvp", table, out=alone, steps=STEPS, progress=False, **SMALL["realnvp"], **LOOP)
+    one, two = _losses(alone), _losses(runs / "realnvp")
+    assert [step for step, _ in one] == [step for step, _ in two] == [1, *range(4, STEPS + 1, 4)]
+    np.testing.assert_allclose([l["model"] for _, l in one], [l["model"] for _, l in two], rtol=2e-5)  # noqa: E741
+
+
+def test_another_number_of_processes_is_refused_in_one_line(runs: Path, table: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (runs / "ebm").iterdir()}
+    with pytest.raises(hexad.InputError, match="the run had 2, expected as many, now 1 process; start 2"):
+        hexad.fit("ebm", table, out=runs / "ebm", steps=STEPS + 1, resume=True, progress=False, **SMALL["ebm"], **LOOP)
+    assert {path.name: path.read_bytes() for path in (runs / "ebm").iterdir()} == before
+
+
+def test_an_interrupted_run_of_two_goes_on_to_the_same_bytes(table: Path) -> None:
+    """Chains and generators of both come back."""
+    options = ["--set", "hidden=[16,16]", "--set", "particles=32", "--set", "batch_size=50"]
+    command = ["-m", "hexad", "train", "ebm", table, "--steps", "300", *options, "--out"]
+    whole, cut = table.parent / "whole", table.parent / "cut"
+    straight = _torchrun(*command, whole)
+    _, err = straight.communicate(timeout=300)
+    assert straight.returncode == 0, err
+    assert err.count("Fitted(ebm") == 1  # the first process speaks for both
+    stopped = _torchrun(*command, cut)
+    deadline = time.monotonic() + 120
+    while not (cut / "state.safetensors").exists():
+        assert stopped.poll() is None, stopped.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    stopped.send_signal(signal.SIGTERM)
+    stopped.communicate(timeout=120)
+    assert stopped.returncode != 0, "the run ended before it was stopped: give it more steps"
+    resumed = _torchrun(*command, cut, "--resume")
+    _, err = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, err
+    for name in ("model.safetensors",):
+        assert (whole / name).read_bytes() == (cut / name).read_bytes()
+
+
+def test_a_comparison_is_for_one_process(table: Path) -> None:
+    process = _torchrun("-m", "hexad", "compare", table, "--steps", "1", "--out", table.parent / "cmp")
+    _, err = process.communicate(timeout=120)
+    assert err.count("hexad: compare: started as several processes, expected one; under torchrun use hexad train") == 1
+    assert not (table.parent / "cmp").exists()
