@@ -430,7 +430,7 @@ class Trainer:
         if not self.finished:
             self.finished = True
             self._save()  # the raw weights with the rest: a larger budget goes on from them
-        elif self.folder:  # lost or damaged they are mended, else they are the same bytes
+        elif self.writes and self.folder:  # lost or damaged they are mended, else they are the same bytes
             write_tensors(self.folder / "model.safetensors", self._weights_to_use())
         self.model.load_state_dict(self._weights_to_use())
         self.model.eval()
