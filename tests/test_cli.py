@@ -107,6 +107,9 @@ def test_forecast_follows_the_data(command, tmp_path):
     assert (frame["lower"] < frame["mean"]).all()
     with Image.open(picture) as image:
         assert image.size[0] > 300
+    _refused(command, "100,000", tmp_path / "g.csv", "forecast", run, "--steps", "1000000000")
+    (tmp_path / "p.png").mkdir()
+    _refused(command, "is a folder", tmp_path / "g.csv", "forecast", run, "--steps", "3", "--plot", tmp_path / "p.png")
 
 
 # -- what the user may get wrong: exit 2, one line, nothing written --------------------------------------------------
@@ -231,6 +234,10 @@ BAD_ARGUMENTS = [
     (("compare", "digits", "--seeds", "0"), "seeds"),
     (("trian",), "train"),
     (("train", "ar", "ar2", "--set", "order=5000"), "too few"),
+    (("train", "realnvp", "digits", "--data", "source=x"), "unknown data option 'source'"),
+    (("train", "independent", "digits", "--data", "levels=99999999999"), "65536"),
+    (("train", "realnvp", ""), "expected a name or a path"),
+    (("train", "realnvp", "no\nsuch.csv"), "no such.csv"),
 ]
 
 
@@ -243,9 +250,38 @@ def test_bad_arguments_are_one_line(argv, words, command, tmp_path):
     _refused(command, words, tmp_path / "out", *argv)
 
 
+def test_a_message_quotes_no_more_than_can_be_read(command, tmp_path):
+    argv = ("train", "realnvp", "digits", "--set", "lr=" + "9" * 5000, "--out", tmp_path / "out")
+    status, _, err = command(*argv)
+    assert (status, err.count("\n")) == (2, 1)
+    assert err.startswith("hexad: option lr=")
+    assert len(err) < 1100
+
+
+def test_too_many_samples_are_one_line(command, table, tmp_path):
+    assert command("train", "gaussian", table, "--out", tmp_path / "run")[0] == 0
+    status, _, err = command("sample", tmp_path / "run", "-n", str(10**12), "--out", tmp_path / "s.csv")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "at most 333,333,333 records" in err
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_a_place_that_may_not_be_read_is_one_line(command, tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.is_dir", refuse)
+    status, _, err = command("evaluate", tmp_path / "run")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "run: permission denied" in err
+
+
 def test_an_output_that_cannot_be_written_to_is_one_line(command, tmp_path):
     (tmp_path / "file").write_text("kept")
-    for out in (tmp_path / "file", tmp_path / "file" / "run", ""):
+    (tmp_path / "nowhere").symlink_to("gone")
+    (tmp_path / "loop").symlink_to("loop")
+    wrong = (tmp_path / "nowhere", tmp_path / "loop", tmp_path / "loop" / "run", tmp_path / ("x" * 300))
+    for out in (tmp_path / "file", tmp_path / "file" / "run", "", *wrong):
         for argv in (("train", "made", "tree", "--steps", "1"), ("compare", "tree", "--steps", "1")):
             status, printed, err = command(*argv, "--out", out)
             assert (status, printed, err.count("\n")) == (2, "", 1), err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import os
 import pickle
 import resource
@@ -12,6 +14,8 @@ import signal
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+
+from hexad.train import read_tensors
 
 TRAIN = ("train", "made", "tree", "--steps", "3", "--set", "hidden=[8]")
 
@@ -26,6 +30,27 @@ def run(command, tmp_path):
 def _change_config(run, **changes):
     config = json.loads((run / "config.json").read_text()) | changes
     (run / "config.json").write_text(json.dumps(config))
+
+
+def _set(run, place, value):
+    """Set a value deep in the config, by the names on the way."""
+    *way, last = place.split(".")
+    config = json.loads((run / "config.json").read_text())
+    functools.reduce(operator.getitem, way, config)[last] = value
+    (run / "config.json").write_text(json.dumps(config))
+
+
+def _change_state(run, change):
+    """Change the state beside the tensors; without its checksum, as if nothing had come to harm."""
+    tensors, state = read_tensors(run / "state.safetensors")
+    text = json.dumps(change(state))
+    save_file(tensors, run / "state.safetensors", {"state": text})
+
+
+def _flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 64
+    path.write_bytes(bytes(content))
 
 
 def _change_weights(run, change):
@@ -58,6 +83,29 @@ DAMAGES = {
     "missing tensor": lambda run: _change_weights(run, lambda t: dict(list(t.items())[1:])),
     "extra tensor": lambda run: _change_weights(run, lambda t: t | {"extra": torch.zeros(1)}),
     "wrong type": lambda run: _change_weights(run, lambda t: {k: v.double() for k, v in t.items()}),
+    "one bit of the weights": lambda run: _flip(run / "model.safetensors", -3),
+    "records larger than the model": lambda run: _set(run, "data.event.shape", [10**12]),
+    "a format of other records": lambda run: _set(run, "data.format.record", [2, 2]),
+    "a type of no numbers": lambda run: _set(run, "data.format.dtypes", ["O"]),
+    "a context of nothing": lambda run: _set(run, "data.given", "label"),
+    "levels as text": lambda run: _set(run, "data.event.supports", [{"kind": "binary", "levels": "2", "step": 0.0}]),
+    "an option of the data's reader": lambda run: _set(run, "data.source.options", ["a"]),
+    "a scale of nothing": lambda run: _set(
+        run, "preprocessing", {"scheme": "standard", "shift": [0.0], "scale": [0.0]}
+    ),
+    "two scales": lambda run: _set(run, "preprocessing", {"scheme": "standard", "scale": [1.0, 1.0]}),
+    "no chunk": lambda run: _change_config(run, chunk=0),
+    "an endless chunk": lambda run: _change_config(run, chunk=10**12),
+    "a budget that is no number": lambda run: _change_config(run, budget={"steps": float("nan")}),
+    "settings as text": lambda run: _change_config(run, settings={"lr": "fast"}),
+    "a log that is no text": lambda run: (run / "metrics.jsonl").write_bytes(b"\x80\n{}\n"),
+    "a log of other things": lambda run: (run / "metrics.jsonl").write_text('[1]\n{"step": 1}\n'),
+    "a log of words": lambda run: (run / "metrics.jsonl").write_text('{"step": 1, "seconds": 0.1, "loss": "low"}\n'),
+    "a folder as log": lambda run: ((run / "metrics.jsonl").unlink(), (run / "metrics.jsonl").mkdir()),
+    "one bit of the state": lambda run: _flip(run / "state.safetensors", -3),
+    "a state before the first step": lambda run: _change_state(run, lambda state: state | {"step": -(10**9)}),
+    "an endless time": lambda run: _change_state(run, lambda state: state | {"seconds": float("inf")}),
+    "a state as list": lambda run: _change_state(run, list),
 }
 
 
@@ -75,10 +123,43 @@ def test_a_damaged_run_is_one_line(damage, run, command, tmp_path, monkeypatch):
     assert not (tmp_path / "bomb-went-off").exists()
 
 
-def test_a_damaged_state_does_not_resume(run, command):
-    (run / "state.safetensors").write_bytes(pickle.dumps(_Bomb()))
-    status, _, err = command(*TRAIN, "--out", run, "--resume")
-    assert (status, err.count("\n")) == (2, 1)
+DAMAGED_STATES = {
+    "pickle": lambda run: (run / "state.safetensors").write_bytes(pickle.dumps(_Bomb())),
+    "one bit": lambda run: _flip(run / "state.safetensors", -3),
+    "a step before the first": lambda run: _change_state(run, lambda state: state | {"step": -(10**9)}),
+    "a step of words": lambda run: _change_state(run, lambda state: state | {"step": "3"}),
+    "no time": lambda run: _change_state(run, lambda state: {k: v for k, v in state.items() if k != "seconds"}),
+    "no best": lambda run: _change_state(run, lambda state: state | {"best": {"name": "x", "value": "y"}}),
+    "other weights": lambda run: _change_state(run, lambda state: state | {"weights": [1]}),
+    "a log that is no text": lambda run: (run / "metrics.jsonl").write_bytes(b"\x80\n"),
+    "a folder as weights": lambda run: ((run / "model.safetensors").unlink(), (run / "model.safetensors").mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED_STATES.values(), ids=DAMAGED_STATES.keys())
+def test_a_damaged_state_does_not_resume(damage, run, command):
+    damage(run)
+    before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    more = [part if part != "3" else "5" for part in TRAIN]
+    status, printed, err = command(*more, "--out", run, "--resume")
+    assert (status, printed, err.count("\n")) == (2, "", 1), err
+    assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: _flip(path, -3)], ids=["lost", "one bit"])
+def test_a_finished_run_mends_its_weights(damage, run, command):
+    weights = (run / "model.safetensors").read_bytes()
+    damage(run / "model.safetensors")
+    assert command("evaluate", run)[0] == 2
+    assert command(*TRAIN, "--out", run, "--resume")[0] == 0
+    assert (run / "model.safetensors").read_bytes() == weights
+
+
+def test_a_run_that_was_killed_at_its_first_file_goes_on(command, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".config.json.tmp").write_text("{")
+    assert command(*TRAIN, "--out", tmp_path / "run", "--resume")[0] == 0
+    assert not list((tmp_path / "run").glob(".*"))
 
 
 def test_folders_of_others_are_left_alone(run, command, tmp_path):

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Diverged", "InputError", "check_writable", "choose", "hint", "one_line"]
+__all__ = ["Diverged", "InputError", "check_file", "check_names", "check_writable", "choose", "hint", "one_line"]
+
+LONGEST = 200  # bytes of a name; that of the temporary file beside it is a little longer
 
 
 class InputError(ValueError):
@@ -59,16 +61,54 @@ def choose(name: Any, names: Iterable[str], what: str) -> str:
     return name
 
 
-def check_writable(folder: Path) -> None:
-    """Check that a folder is one that can be written to, or that it can be made; nothing is made.
+def check_names(path: Path) -> None:
+    """Check that no name in a path is too long for a file system, which takes 255 bytes, or a link that leads nowhere.
 
     Raises:
-        InputError: it is a file, or lies where nothing can be written.
+        InputError: one is.
+    """
+    for name in path.parts:
+        if len(os.fsencode(name)) > LONGEST:
+            long = f"a name of {len(os.fsencode(name))} bytes, expected at most {LONGEST}"
+            raise InputError(f"--out {name[:20]}...: {long}; choose a shorter one")
+    for place in (path, *path.parents):
+        if place.is_symlink() and not place.exists():
+            raise InputError(f"--out {path}: {place} is a link to nothing; remove it, or choose another")
+
+
+def check_file(path: Path) -> None:
+    """Check that a file is one that can be written.
+
+    Raises:
+        InputError: it is a folder, or its folder does not exist, or nothing can be written there.
+    """
+    check_names(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected a file to write")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: the folder {path.parent} cannot be written to; choose another")
+
+
+def check_writable(folder: Path, files: Iterable[str] = ()) -> None:
+    """Check that a folder is one that can be written to, or that it can be made; nothing is made.
+
+    Args:
+        folder: its path.
+        files: names of what will be written in it.
+
+    Raises:
+        InputError: it is a file, or lies where nothing can be written, or a folder has the name of one of the files.
     """
     if str(folder) == ".":
         raise InputError("--out: expected the name of a folder, got none or the present one; name another")
+    check_names(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder}: is a file, expected a folder; choose another")
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise InputError(f"--out {folder}: {nearest} is no folder that can be written to; choose another")
+    for name in files:
+        if (folder / name).is_dir():
+            raise InputError(f"--out {folder}: {name} in it is a folder, expected a file; remove it, or choose another")

@@ -17,6 +17,8 @@ import typer
 
 __all__ = ["app", "main"]
 
+LONGEST = 1000  # characters of a message, which may quote what was given
+
 app = typer.Typer(
     name="hexad",
     help="Six families of deep generative models, one interface, one honest table.",
@@ -73,7 +75,7 @@ def compare(
     from hexad.comparison import compare as run
     from hexad.data import load_data
 
-    loaded = load_data(data, **_pairs(data_options, "--data"))
+    loaded = load_data(data, **_data_options(data_options))
     names = models.split(",") if models is not None else None
     result = run(loaded, models=names, time=time, steps=steps, seeds=seeds, out=out, device=device)
     shown = ["model", "family", "seed", "kind", "nats", "stderr", "bits_per_dim", "mmd2", "train_seconds", "status"]
@@ -100,7 +102,7 @@ def train(
     from hexad.fitted import load_for, plan
 
     options = _pairs(set_options, "--set")
-    loaded = load_for(model, data, **_pairs(data_options, "--data"))
+    loaded = load_for(model, data, **_data_options(data_options))
     run = plan(model, loaded, time=time, steps=steps, out=out, seed=seed, device=device, resume=resume, options=options)
 
     def announce() -> None:
@@ -201,6 +203,14 @@ def list_of_data(as_json: JsonFlag = False) -> None:
             print(f"  {name!s:<18} " + "; ".join(str(part) for part in rest))
 
 
+def _data_options(texts: list[str] | None) -> dict[str, Any]:
+    from hexad.data import Options
+
+    options = _pairs(texts, "--data")
+    Options.parse(options)  # before their names become those of arguments
+    return options
+
+
 def _pairs(texts: list[str] | None, flag: str) -> dict[str, Any]:
     """Return the keys and values of repeated ``key=value``."""
     from hexad.checks import InputError
@@ -238,6 +248,9 @@ def _speaks() -> bool:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    for stream in (sys.stdout, sys.stderr):  # a path may hold what the terminal's letters cannot say
+        if argv is None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         old = signal.signal(signal.SIGTERM, _interrupt)
     except ValueError:  # not the main thread: whoever runs us there handles signals
@@ -277,6 +290,8 @@ def _guarded(argv: list[str] | None) -> int:
         return _fail(1, one_line(error)) if _speaks() else 1
     except MemoryError:
         return _fail(1, "out of memory; use fewer records or a smaller model")
+    except PermissionError as error:
+        return _fail(2, f"{error.filename}: permission denied; choose another place, or change what may be done there")
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         return _fail(1, f"{error.strerror or one_line(error)}{where}; nothing was half-written, mend it and try again")
@@ -287,5 +302,6 @@ def _guarded(argv: list[str] | None) -> int:
 
 
 def _fail(status: int, text: str) -> int:
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
     print(f"hexad: {text}", file=sys.stderr, flush=True)
     return status

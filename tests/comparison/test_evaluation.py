@@ -133,6 +133,15 @@ def test_windows_keep_the_order_of_a_series() -> None:
     assert windows.shape == (13, 16)
     assert sorted(windows[3].tolist()) == list(map(float, range(6, 22)))
     assert _windows(rows, False) is rows
+    assert _windows(rows, True, rows=12).shape == (15, 12)  # as wide as those of the shorter one
+
+
+def test_a_short_series_is_measured() -> None:
+    x = np.sin(np.arange(60) / 4)[:, None] + np.random.default_rng(0).normal(0, 0.2, (60, 1))
+    data = hexad.load_data(x, layout="series")
+    row = measure(hexad.fit("ar", data, progress=False), Records.of(data)).row
+    assert row["n"] == 12
+    assert math.isfinite(row["metrics"]["mmd2"]["floor"])
 
 
 def test_what_is_not_finite_is_null() -> None:

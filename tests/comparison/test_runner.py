@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,38 @@ def test_a_finished_comparison_is_recognised(
     shown = result.table.set_index("model")["nats"].to_dict()
     assert {name: None if np.isnan(value) else value for name, value in shown.items()} == stated
     assert "finished" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "evaluation.safetensors"])
+def test_a_damaged_measurement_is_told_before_anything_is_written(
+    name: str, data: hexad.Data, finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "cmp")
+    path = tmp_path / "cmp" / "models" / "independent-seed0" / name
+    path.write_bytes(path.read_bytes().replace(b"exact", b"exalt", 1))
+    before = contents(tmp_path / "cmp")
+    with pytest.raises(hexad.InputError, match="not as they were written"):
+        run(data, tmp_path / "cmp")
+    assert contents(tmp_path / "cmp") == before
+
+
+def test_damaged_results_are_written_again(data: hexad.Data, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "cmp")
+    (tmp_path / "cmp" / "results.json").write_text("{")
+    run(data, tmp_path / "cmp")
+    assert (tmp_path / "cmp" / "results.json").read_bytes() == (finished / "results.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("place", "is_folder"), [("report.html", True), ("models", False), ("models/gaussian-seed0", False)]
+)
+def test_what_stands_in_the_way_is_told_first(place: str, is_folder: bool, data: hexad.Data, tmp_path: Path) -> None:
+    run(data, tmp_path / "cmp", "gaussian")
+    path = tmp_path / "cmp" / place
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    path.mkdir() if is_folder else path.write_text("a file")
+    with pytest.raises(hexad.InputError, match=r"report\.html|no folder|is a file"):
+        run(data, tmp_path / "cmp", "gaussian")
 
 
 def test_an_interrupted_comparison_continues_where_it_stopped(

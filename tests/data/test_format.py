@@ -137,6 +137,8 @@ def test_context_of_a_column_and_its_encoding():
     assert again(data.format).encode_context(["flat"]).tolist() == [[1, 0]]
     with pytest.raises(InputError, match="unknown value 'tent'"):
         data.format.encode_context(["tent"])
+    with pytest.raises(InputError, match="lists of several lengths"):
+        data.format.encode_context([["flat"], ["flat", "house"]])
     numbers = load_data(FRAME, context="free").context_tensor("train")
     assert abs(float(numbers.mean())) < 1e-6
     assert abs(float(numbers.std(unbiased=False)) - 1) < 1e-6

@@ -11,6 +11,7 @@ from PIL import Image
 
 from hexad.checks import InputError
 from hexad.data import load_data
+from hexad.data.forms import opening
 
 RNG = np.random.default_rng(3)
 REAL = RNG.normal(size=(30, 3))
@@ -200,6 +201,12 @@ BAD = {
     "inf.csv": (b"a,b\n" + b"1,2\n3,5\n" * 15 + b"inf,2\n", "first in rows 31"),
     "constant.csv": (b"a,b\n" + b"".join(b"%d,2\n" % i for i in range(30)), "--data drop=b"),
     "same.csv": (b"a,b\n" + b"".join(b"%d,%d\n" % (i, i) for i in range(30)), "b (equal to a)"),
+    "commas.csv": (b",,,\n" * 30, "holds no cells"),
+    "pipes.csv": (b"a|b\n" + b"1|2\n" * 30, "split by '|', expected commas"),
+    "blanks.csv": (b"a b\n" + b"1 2\n" * 30, "split by blanks"),
+    "commas.tsv": (b"a,b\n" + b"1,2\n" * 30, "split by ',', expected tabs"),
+    "cell.csv": (b"a,b\n" + b"1" * 200_000 + b",2\n", "line 2 cannot be read as a table"),
+    "dates.csv": (b"d,v\n" + b"".join(b"2001-02-%02d,%d\n" % (i + 1, i) for i in range(30)), "'2001-02-29' in row 29"),
     "bytes.csv": (bytes(range(128, 256)) * 9, "not UTF-8"),
     "zeros.csv": (b"\0" * 99, "zero bytes"),
     "cut.csv.gz": (GOOD[:-30], "truncated or damaged .gz"),
@@ -210,6 +217,7 @@ BAD = {
     "word.data": (b"0,1\n" * 30 + b"0,x\n", "'x'"),
     "a.npy": (b"\x93NUMPY", "damaged"),
     "b.npy": (b"\x80\x04K\x01.", "damaged|pickle"),
+    "pointer.npz": (b"version https://git-lfs.github.com/spec/v1\n", "no numpy file"),
     "c.npz": (b"PK\x03\x04" + b"\0" * 60, "damaged"),
     "d.bin": (b"\0" * 3072, "3073"),
     "e.bin": (b"\xff" * 3073, "label"),
@@ -243,6 +251,26 @@ def test_bad_arrays(tmp_path):
     for name, words in (("o.npy", "pickle"), ("k.npz", "the keys a, b"), ("o.npz", "pickle"), ("s.npy", "numbers")):
         with pytest.raises(InputError, match=words):
             load_data(tmp_path / name)
+
+
+def test_bombs(tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "MOST", 1 << 20)
+    read, pieces = gzip.GzipFile.read, []
+    monkeypatch.setattr(gzip.GzipFile, "read", lambda file, size: pieces.append(read(file, size)) or pieces[-1])
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(bytes(1 << 22), 9) * 64)
+    np.savez_compressed(tmp_path / "a.npz", np.zeros(1 << 21))
+    for name in ("a.csv.gz", "a.npz"):
+        with pytest.raises(InputError, match="unpacks to more than 900 times its size"):
+            load_data(tmp_path / name)
+    assert sum(map(len, pieces)) < 1 << 27  # it stops on the way, and does not unpack the rest first
+    np.savez_compressed(tmp_path / "b.npz", RNG.integers(0, 2, (1 << 21, 1), np.uint8))
+    assert load_data(tmp_path / "b.npz").event.kind == "binary"
+
+
+def test_a_link_to_nothing(tmp_path):
+    (tmp_path / "a.csv").symlink_to("gone.csv")
+    with pytest.raises(InputError, match="a link to nothing"):
+        load_data(tmp_path / "a.csv")
 
 
 def test_bad_pictures(tmp_path):

@@ -60,7 +60,13 @@ def test_png(tmp_path, shape):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("x.jpg", ".csv .tsv .txt .npz"), ("x", "(none)"), ("x.png", "for pictures"), ("no/x.csv", "does not exist")],
+    [
+        ("x.jpg", ".csv .tsv .txt .npz"),
+        ("x", "(none)"),
+        ("x.png", "for pictures"),
+        ("no/x.csv", "does not exist"),
+        ("x" * 251 + ".csv", "a name of 255 bytes"),
+    ],
 )
 def test_wrong_outputs(tmp_path, name, words):
     data = load_data(FRAME)

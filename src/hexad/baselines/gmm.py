@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as Fit
 from torch import Tensor
 
+from hexad.checks import InputError
 from hexad.distributions import normal_log_cell
 from hexad.event import Event
 from hexad.model import Density, Trajectory
@@ -20,16 +21,16 @@ from hexad.randomness import fresh
 
 __all__ = ["GaussianMixture"]
 
-_ROWS = 20_000
+_ROWS, FEW = 20_000, 20
 
 
 class GaussianMixture(Density):
     r"""A mixture fitted by expectation maximisation (Dempster, Laird and Rubin, 1977), in float64.
 
-    The number of components is doubled from 1 for as long as a held-out tenth becomes more likely; then all rows are
-    fitted (at most 20,000, evenly spread). Where columns were recorded on a grid of step d, :math:`d^2/12` is added to
-    the variances of every component in every iteration, and the held-out rows are drawn from their cells. Masses of
-    cells: as of :class:`~hexad.baselines.Gaussian`.
+    The number of components is doubled from 1 for as long as a held-out tenth becomes more likely (of fewer than 20
+    rows it stays 1); then all rows are fitted (at most 20,000, evenly spread). Where columns were recorded on a grid of
+    step d, :math:`d^2/12` is added to the variances of every component in every iteration, and the held-out rows are
+    drawn from their cells. Masses of cells: as of :class:`~hexad.baselines.Gaussian`.
 
     Args:
         event: a real event, with or without steps.
@@ -55,7 +56,13 @@ class GaussianMixture(Density):
         self.register_buffer("factors", torch.eye(d, dtype=torch.float64).repeat(top, 1, 1))
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Choose the number of components, then fit."""
+        """Choose the number of components, then fit.
+
+        Raises:
+            InputError: there is but one record.
+        """
+        if len(x) < 2:
+            raise InputError("gmm: 1 record is too few; at least 2 are needed")
         generator = fresh(generator, x.device)
         seed = int(torch.randint(2**31 - 1, (), generator=generator, device=x.device))
         order = torch.rand(len(x), generator=generator, device=x.device).argsort().cpu()
@@ -69,6 +76,8 @@ class GaussianMixture(Density):
         unit = torch.where(widths > 0, widths, math.sqrt(12e-6) * flat.std(0, correction=0))
         shift, z = flat.mean(0), (flat - flat.mean(0)) / unit
         count = self.components
+        if count is None and len(z) < FEW:
+            count = 1  # too few to hold some out
         if count is None:
             held, kept = z[order[: len(z) // 10]], z[order[len(z) // 10 :]]
             noise = torch.rand(held.shape, generator=torch.Generator().manual_seed(seed), dtype=held.dtype) - 0.5

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from hexad.autoregressive import Forecaster
-from hexad.checks import InputError
+from hexad.checks import InputError, check_file
 from hexad.comparison.evaluation import own_data
 from hexad.data import Data, check_output, write, write_bytes
 from hexad.fitted import Fitted
@@ -19,6 +19,7 @@ from hexad.recipes import all_recipes
 
 __all__ = ["forecast", "forecast_frame"]
 
+MOST = 100_000  # rows; what is known of a series does not reach so far
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -43,6 +44,8 @@ def forecast(
     path, picture = check_output(out), None if plot is None else Path(plot)
     if picture is not None and (picture.suffix.lower() not in PICTURES or not picture.parent.is_dir()):
         raise InputError(f"--plot {picture}: expected a file in an existing folder, ending in {' '.join(PICTURES)}")
+    if picture is not None:
+        check_file(picture)
     data = own_data(fitted)
     table, notes = forecast_frame(fitted, data, steps, level)
     write(table, path)
@@ -61,8 +64,8 @@ def forecast_frame(fitted: Fitted, data: Data, steps: int, level: float = 0.95) 
     if not isinstance(fitted.model, Forecaster):
         able = [name for name, recipe in all_recipes().items() if "forecast" in recipe.can]
         raise InputError(f"{fitted.name} does not forecast; models that can: {', '.join(able)}")
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise InputError(f"--steps {steps!r}: expected a whole number of at least 1")
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MOST:
+        raise InputError(f"--steps {steps!r}: expected a whole number from 1 to {MOST:,}")
     if not 0 < level < 1:
         raise InputError(f"--level {level!r}: expected a probability between 0 and 1, such as 0.95")
     whole = torch.cat([data.tensor(split) for split in ("train", "valid", "test")])

@@ -46,7 +46,7 @@ def write_report(folder: Path, data: Data, found: Sequence[Evidence], results: d
         command: the line that makes the comparison again.
     """
     path = folder / "report.html"
-    replace_file(path, page(data, found, results, command).encode())
+    replace_file(path, page(data, found, results, command).encode(errors="backslashreplace"))
     return path
 
 

@@ -230,7 +230,7 @@ def _budget(budget: Budget) -> dict[str, float | int]:
 
 def _check_folder(folder: Path, asked: dict[str, Any]) -> None:
     """Check that a comparison may be written to a folder: it is empty, or holds this comparison."""
-    check_writable(folder)
+    check_writable(folder, ("comparison.json", "results.json", "report.html"))
     if not folder.exists() or not [path for path in folder.iterdir() if path.name not in UNFINISHED]:
         return
     if not (folder / "comparison.json").exists():
@@ -263,7 +263,6 @@ def _checked(entry: Entry, data: Data, budget: Budget, folder: Path, device: str
     if (where / "evaluation.json").exists():
         Evidence.read(where)  # one that is damaged is found before anything is written
         return entry
-    (where / ".config.json.tmp").unlink(missing_ok=True)
     try:
         _plan(entry, data, budget, where, device)
     except InputError as error:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hexad.checks import InputError, choose
+from hexad.data.forms.delimited import odd_among_dates
 from hexad.data.options import Options
 from hexad.data.raw import Raw
 
@@ -122,7 +123,7 @@ def _check_text(raw: Raw, names: tuple[str, ...]) -> None:
                 continue
             numbers = pd.to_numeric(column.astype(object), errors="coerce") if column.dtype.kind not in "mM" else None
             odd = column.notna() & (numbers.isna() if numbers is not None else True)
-            row = int(np.argmax(odd.to_numpy()))
+            row = odd_among_dates(column) or int(np.argmax(odd.to_numpy()))
             where = "" if split == "all" else f" of {split}"
             found.setdefault(name, f"{str(column.iloc[row])[:30]!r} in row {row + 1}{where}")
     if found:

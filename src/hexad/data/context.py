@@ -66,7 +66,12 @@ class ContextEncoder:
         Raises:
             InputError: a value did not stand in the training split, or the shape differs.
         """
-        array = np.asarray(values)
+        try:
+            array = np.asarray(values)
+        except ValueError:  # lists of several lengths
+            raise InputError(
+                f"context {self.name}: expected one value a record, got lists of several lengths"
+            ) from None
         if self.values:
             return self._one_hot(array.reshape(-1))
         try:

@@ -97,7 +97,8 @@ class Format:
             missing = [name for name in known if name not in names]
             extra = [name for name in names if name not in known and name not in self.ignored]
             if missing:
-                near = hint(missing[0], extra) if extra else ""
+                near = hint(missing[0], extra)
+                near = near if near.startswith("; did") else f", got {listed(names)}"
                 raise InputError(f"{where}: no column {listed(missing)}; expected {listed(known)}{near}")
             if extra:
                 raise InputError(f"{where}: unknown columns {listed(extra)}; expected {listed(known)}; leave them out")

@@ -49,6 +49,8 @@ def load_data(source: Any, **options: Any) -> Data:
             raise InputError("load_data: options do not apply to Data that were loaded before; give its source instead")
         return source
     asked = Options.parse(options)
+    if isinstance(source, str) and not source.strip():
+        raise InputError("data: expected a name or a path, got an empty one; . is the present folder")
     if isinstance(source, str) and source in SOURCES:
         made = SOURCES[source]()
         merged = Options.parse({**made.options, **{k: v for k, v in options.items() if v is not None}})

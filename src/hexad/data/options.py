@@ -13,6 +13,7 @@ __all__ = ["LAYOUTS", "OPTIONS", "SUPPORTS", "Options", "per_column"]
 
 LAYOUTS = ("vector", "image", "series", "sequence")
 SUPPORTS = ("binary", "ordinal", "real")
+LEVELS = 65536
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ def _each(read: Any) -> Any:
 
 def _level(value: Any) -> int:
     number = _number(value, "levels", 2)
-    if number != int(number):
-        raise InputError(f"data option levels: expected a whole number, got {value!r}")
+    if number != int(number) or number > LEVELS:
+        raise InputError(f"data option levels: expected a whole number from 2 to {LEVELS}, got {value!r}")
     return int(number)
 
 

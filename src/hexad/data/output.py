@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hexad.checks import InputError
+from hexad.checks import InputError, check_file
 from hexad.data.format import Format
 from hexad.data.forms.memory import is_frame, to_pandas
 
@@ -38,10 +38,7 @@ def check_output(path: str | os.PathLike[str], format: Format | None = None) -> 
         raise InputError(f"{path}: unknown ending {kind or '(none)'}; expected one of {' '.join(WRITERS)}")
     if kind == ".png" and (format is None or format.event.layout != "image"):
         raise InputError(f"{path}: .png is for pictures, and these records are none; write .csv, .npz or another form")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected a file to write")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
+    check_file(path)
     if kind == ".parquet":
         try:
             import pyarrow  # noqa: F401

@@ -27,6 +27,7 @@ __all__ = ["Fitted", "load"]
 
 LIKELIHOOD_ROWS = 4096  # rows, draws included, that are scored at once
 DEQUANTISATION_DRAWS = 16
+MOST_VALUES = 10**9  # of samples that are drawn at once: 8 GB
 
 
 @dataclass(eq=False)
@@ -111,6 +112,9 @@ class Fitted:
     def _generate(self, n: int, seed: int | None, context: Any, make: Callable[..., Tensor]) -> Tensor:
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise InputError(f"number of samples {n!r}: expected a whole number of at least 1")
+        if n * self.event.dims > MOST_VALUES:
+            most = f"at most {MOST_VALUES // self.event.dims:,} records of {self.event.dims} columns at once"
+            raise InputError(f"number of samples {n:,}: expected {most}; draw the rest with other seeds")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
             raise InputError(f"seed {seed!r}: expected a whole number of at least 0")
         chunk = self.config.chunk

@@ -251,7 +251,7 @@ def _data_form(data: Data) -> dict[str, Any]:
 
 def _check_folder(folder: Path, config: RunConfig, resume: bool) -> None:
     """Check that a run may be written to ``folder``; a resumed one must be the same but for a larger budget."""
-    check_writable(folder)
+    check_writable(folder, ("config.json", "model.safetensors", "state.safetensors", "metrics.jsonl"))
     if not folder.exists() or not [path for path in folder.iterdir() if path.name != ".config.json.tmp"]:
         return  # it holds nothing, or what a run left that was killed at its very first file
     if not (folder / "config.json").exists():

@@ -70,8 +70,14 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file, expected a run's {path.name}; name the folder of a run") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(_unreadable(path, error)) from None
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: does not read as JSON ({one_line(error)}); the run must be trained again") from None
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{path}: cannot be read ({error.strerror or one_line(error)}); mend that and try again"
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -85,7 +91,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     try:
         lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(_unreadable(path, error)) from None
     records = []
     for number, line in enumerate(lines[:-1], 1):
         try:
@@ -179,7 +185,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return tensors, state
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; the run was not trained to a first save, train it (again)") from None
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise InputError(_unreadable(path, error)) from None
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = one_line(error)
         raise InputError(f"{path}: not a safetensors file ({reason}); train the run again") from None
 

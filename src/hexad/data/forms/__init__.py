@@ -74,6 +74,8 @@ def _read_file(path: Path) -> Raw:
 
 
 def _absent(path: Path, builtin: tuple[str, ...]) -> str:
+    if path.is_symlink():
+        return f"{path}: a link to nothing; mend the link, or give what it should lead to"
     try:
         beside = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
     except OSError:

@@ -34,7 +34,7 @@ def read(path: Path) -> Raw:
     except InputError:
         raise
     except Exception as error:
-        pickled = "pickle" in str(error).lower() or "Object arrays" in str(error)
+        pickled = content.startswith(b"\x80") or "Object arrays" in str(error)
         what = "holds Python objects (pickles), which are never read" if pickled else "damaged, or no numpy file"
         raise InputError(f"{path}: {what}; save an array of numbers with numpy.savez") from None
     if "train" not in arrays and len(arrays) != 1:

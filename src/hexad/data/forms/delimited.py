@@ -22,7 +22,7 @@ from hexad.data.raw import Raw
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MISSING", "date_pattern", "index_dates", "is_number", "read"]
+__all__ = ["MISSING", "date_pattern", "index_dates", "is_number", "odd_among_dates", "read"]
 
 MISSING = ("", "NA", "?", "NaN", "nan", "N/A", "n/a", "null")
 DATES = tuple(
@@ -59,6 +59,17 @@ def date_pattern(cells: Iterable[object]) -> str | None:
     )
 
 
+def odd_among_dates(cells: Iterable[object]) -> int | None:
+    """Return the place of the first cell that is not written like the first, where that is a date.
+
+    >>> odd_among_dates(["2001-02-27", "2001-02-28", "2001-02-29"])
+    2
+    """
+    words = [str(cell) for cell in cells]
+    pattern = date_pattern(words[:1])
+    return next((i for i, cell in enumerate(words) if pattern and not _matches(cell, pattern)), None)
+
+
 def _matches(cell: str, pattern: str) -> bool:
     try:
         datetime.strptime(cell.strip(), pattern)
@@ -75,9 +86,7 @@ def read(path: Path) -> Raw:
     """
     text = read_text(path)
     separator = "\t" if ending(path) == ".tsv" else _separator(text)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-    first = next(line for line in lines if any(cell.strip() for cell in line))
-    second = next((line for line in lines if line), first)
+    first, second = _first_two(path, text, separator)
     named = not any(is_number(cell) for cell in first)
     if len(first) != len(second) or (named and second is first):
         _ragged(path, text, separator)
@@ -86,6 +95,29 @@ def read(path: Path) -> Raw:
     if twice:
         raise InputError(f"{path}: two columns are called {', '.join(twice)}; give every column its own name")
     return index_dates(Raw({"all": _parse(path, text, separator, names, named)}, "table", where=str(path), named=named))
+
+
+def _first_two(path: Path, text: str, separator: str) -> tuple[list[str], list[str]]:
+    """Return the cells of the first two lines that hold any; the first twice where there is no other.
+
+    Raises:
+        InputError: there is none, a line cannot be read, or its cells are split by something else.
+    """
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    try:
+        first = next((line for line in lines if any(cell.strip() for cell in line)), None)
+        second = next((line for line in lines if line), first)
+    except csv.Error as error:
+        raise InputError(f"{path}: line {lines.line_num} cannot be read as a table ({one_line(error)})") from None
+    if first is None or second is None:
+        raise InputError(f"{path}: holds no cells; expected columns of numbers")
+    for other in ("|", ",", ";", "\t", " "):
+        cells = second[0].split(other) if len(second) == len(first) == 1 else []
+        if len(cells) > 1 and all(is_number(cell) for cell in cells):
+            between = {"\t": "tabs", " ": "blanks"}.get(other, f"'{other}'")
+            wanted = "tabs" if ending(path) == ".tsv" else "commas, semicolons or tabs"
+            raise InputError(f"{path}: its cells are split by {between}, expected {wanted}; write it so")
+    return first, second
 
 
 def _separator(text: str) -> str:
