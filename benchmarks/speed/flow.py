@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import hexad
-from benchmarks.speed.contest import Contest, Runner, clock, peer, task
+from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, encoded, our_loop
 from hexad.event import Event
 from hexad.flow import RealNVP
@@ -33,7 +33,7 @@ def real_table(rows: int) -> hexad.Data:
 class Zuko:
     """zuko's RealNVP."""
 
-    name = "zuko RealNVP"
+    words = "RealNVP"
 
     def __init__(self) -> None:
         from zuko.flows import RealNVP as Theirs
@@ -50,7 +50,7 @@ class Zuko:
 class NFlows:
     """nflows' affine couplings and activation normalisations, with networks like ours in place of its residual ones."""
 
-    name = "nflows AffineCouplingTransform, ActNorm"
+    words = "AffineCouplingTransform and ActNorm"
 
     def __init__(self) -> None:
         from nflows.distributions.normal import StandardNormal
@@ -81,7 +81,7 @@ class NFlows:
         return self.module.sample(n)
 
 
-PEERS: dict[str, Callable[[], Any]] = {"zuko": Zuko, "nflows": NFlows}
+PEERS: dict[str, type[Zuko] | type[NFlows]] = {"zuko": Zuko, "nflows": NFlows}
 
 
 def _peer(module: str) -> Any:
@@ -114,7 +114,7 @@ def _register(library: str) -> None:
             "peer: a bare loop with fused Adam on encoded batches",
             our_loop("realnvp", data, steps, transforms=COUPLINGS, hidden=list(HIDDEN), batch_size=BATCH, **PLAIN),
             None if flow is None else _theirs(flow, encoded("realnvp", data), steps),
-            peer_name=PEERS[library].name,  # type: ignore[attr-defined]
+            peer_name=named(library, PEERS[library].words),
             count=steps,
         )
 
@@ -126,7 +126,7 @@ def _register(library: str) -> None:
             f"log density of {rows:,} records, {SIZES}",
             _quietly(lambda: ours.log_prob(x)),
             None if flow is None else _quietly(lambda: flow.log_prob(x)),
-            peer_name=PEERS[library].name,  # type: ignore[attr-defined]
+            peer_name=named(library, PEERS[library].words),
             work="call",
         )
 
@@ -138,7 +138,7 @@ def _register(library: str) -> None:
             f"{rows:,} samples, {SIZES}",
             _quietly(lambda: ours.sample(rows)),
             None if flow is None else _quietly(lambda: flow.sample(rows)),
-            peer_name=PEERS[library].name,  # type: ignore[attr-defined]
+            peer_name=named(library, PEERS[library].words),
             work="call",
         )
 
