@@ -17,9 +17,9 @@ from hexad.transforms import ActNorm, Compose, Permutation, Spline, coupling_mas
 
 FLOWS: dict[str, Callable[..., Flow]] = {
     "realnvp": RealNVP,
-    "nsf": partial(NSF, bound=3.0),
+    "nsf": NSF,
     "maf": MAF,
-    "nsf-ar": partial(MAF, elementwise=Spline(8, 3.0)),
+    "nsf-ar": partial(MAF, elementwise=Spline()),
 }
 
 

@@ -36,7 +36,7 @@ class NSF(Flow):
         transforms: int = 6,
         hidden: Sequence[int] = (128, 128),
         bins: int = 8,
-        bound: float = 4.0,
+        bound: float = 3.0,
         linear: bool = True,
         context: int = 0,
     ) -> None:

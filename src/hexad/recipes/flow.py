@@ -36,16 +36,17 @@ def nsf(
     *,
     transforms: Count | None = None,
     hidden: Widths | None = None,
-    bins: Bins = 8,
-    bound: Bound = 4.0,
+    bins: Bins | None = None,
+    bound: Bound = 3.0,
     linear: bool | None = None,
     context: int = 0,
 ) -> NSF:
-    """Return a neural spline flow of couplings; linear maps between them unless they are the bulk."""
+    """Return a neural spline flow of couplings: finer bins for few columns, linear maps unless they are the bulk."""
     width = min(256, max(64, 4 * event.dims))
     if linear is None:
         linear = event.dims <= 256
-    return NSF(event, transforms or 6, hidden or (width, width), bins, bound, linear, context)
+    transforms, hidden = transforms or (4 if event.dims <= 4 else 6), hidden or (width, width)
+    return NSF(event, transforms, hidden, bins or _bins(event), bound, linear, context)
 
 
 def maf(
@@ -64,12 +65,16 @@ def nsf_ar(
     *,
     transforms: Count = 5,
     hidden: Widths | None = None,
-    bins: Bins = 8,
-    bound: Bound = 4.0,
+    bins: Bins | None = None,
+    bound: Bound = 3.0,
     context: int = 0,
 ) -> MAF:
     """Return an autoregressive neural spline flow."""
-    return MAF(event, transforms, hidden or _masked(event), Spline(bins, bound), context)
+    return MAF(event, transforms, hidden or _masked(event), Spline(bins or _bins(event), bound), context)
+
+
+def _bins(event: Event) -> int:
+    return 16 if event.dims <= 4 else 8
 
 
 def _masked(event: Event) -> tuple[int, int]:
@@ -94,7 +99,7 @@ RECIPES = (
         nsf,
         schemes={"ordinal": "logit", "real": "dequantise"},
         can=("log-likelihood", "exact inverse"),
-        settings={"lr": 1e-3, "batch_size": 256},
+        settings={"lr": 2e-3, "batch_size": 256},
         min_dims=2,
     ),
     Recipe(

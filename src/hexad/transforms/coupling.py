@@ -75,7 +75,7 @@ class SplineCoupling(Coupling):
     """
 
     def __init__(
-        self, mask: Tensor, network: Callable[[int, int], nn.Module], bins: int = 8, bound: float = 4.0
+        self, mask: Tensor, network: Callable[[int, int], nn.Module], bins: int = 8, bound: float = 3.0
     ) -> None:
         super().__init__(mask, network, Spline(bins, bound))
 

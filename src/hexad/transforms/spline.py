@@ -37,7 +37,7 @@ class Spline(Elementwise):
         ValueError: fewer than 1 or more than 500 bins, or a bound that is not positive.
     """
 
-    def __init__(self, bins: int = 8, bound: float = 4.0) -> None:
+    def __init__(self, bins: int = 8, bound: float = 3.0) -> None:
         super().__init__()
         if not 1 <= bins <= 500:
             raise ValueError(f"spline: bins must be from 1 to 500, got {bins}")
@@ -50,22 +50,18 @@ class Spline(Elementwise):
         """Return bins and bound."""
         return f"bins={self.bins}, bound={self.bound}"
 
-    def _knots(self, raw: Tensor) -> Tensor:
-        """Return the K + 1 knots on one axis; the ends are exact."""
-        widths = LEAST + (1 - LEAST * self.bins) * torch.softmax(raw, -1)
-        inner = self.bound * (2 * widths[..., :-1].cumsum(-1) - 1)
-        return F.pad(F.pad(inner, (1, 0), value=-self.bound), (0, 1), value=self.bound)
-
     def _bin(self, value: Tensor, parameters: Tensor, axis: int) -> tuple[Tensor, ...]:
         """Return x_0, y_0, width, height, d_0, d_1 of the bin in which the value lies on the axis (0: x, 1: y)."""
-        raw_widths, raw_heights, raw_slopes = parameters.split((self.bins, self.bins, self.bins - 1), -1)
-        knots = self._knots(raw_widths), self._knots(raw_heights)
+        raw_sizes, raw_slopes = parameters.split((2 * self.bins, self.bins - 1), -1)
+        sizes = LEAST + (1 - LEAST * self.bins) * torch.softmax(raw_sizes.unflatten(-1, (2, self.bins)), -1)
+        inner = self.bound * (2 * sizes[..., :-1].cumsum(-1) - 1)
+        knots = F.pad(F.pad(inner, (1, 0), value=-self.bound), (0, 1), value=self.bound)  # the ends are exact
         # a raw slope of 0 is a slope of 1
-        inner = LEAST + F.softplus(raw_slopes + math.log(math.expm1(1 - LEAST)))
-        slopes = F.pad(inner, (1, 1), value=1.0)
-        left = (value[..., None] >= knots[axis][..., 1:-1]).sum(-1, keepdim=True)
-        ends = torch.cat([left, left + 1], -1)
-        (x_0, x_1), (y_0, y_1), (d_0, d_1) = (t.gather(-1, ends).unbind(-1) for t in (*knots, slopes))
+        slopes = F.pad(LEAST + F.softplus(raw_slopes + math.log(math.expm1(1 - LEAST))), (1, 1), value=1.0)
+        left = (value[..., None] >= knots[..., axis, 1:-1]).sum(-1)[..., None, None]
+        ends = torch.cat([left, left + 1], -1).expand(*value.shape, 3, 2)
+        x, y, d = torch.cat([knots, slopes.unsqueeze(-2)], -2).gather(-1, ends).unbind(-2)
+        (x_0, x_1), (y_0, y_1), (d_0, d_1) = x.unbind(-1), y.unbind(-1), d.unbind(-1)
         return x_0, y_0, x_1 - x_0, y_1 - y_0, d_0, d_1
 
     def forward_and_log_slope(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
