@@ -69,6 +69,21 @@ def _() -> dict[str, Any]:
     return {"target": "under 0.15 nat"} | kl_to_truth("ebm", "eight-gaussians", "60s")
 
 
+@task("kl-nsf-eight-gaussians")
+def _() -> dict[str, Any]:
+    return {"target": "at most 0.01 nat"} | kl_to_truth("nsf", "eight-gaussians", "120s")
+
+
+@task("kl-nsf-grid")
+def _() -> dict[str, Any]:
+    return {"target": "at most 0.01 nat"} | kl_to_truth("nsf", "grid", "120s")
+
+
+@task("kl-nsf-checkerboard")
+def _() -> dict[str, Any]:
+    return {"target": "at most 0.03 nat"} | kl_to_truth("nsf", "checkerboard", "120s")
+
+
 def made_on(name: str, wall: str) -> dict[str, Any]:
     """Train MADE on a binary set and return its test log-likelihood, weights chosen on validation."""
     data = hexad.load_data(real(f"binary_density/{name}"))
