@@ -63,7 +63,7 @@ def maf(
 def nsf_ar(
     event: Event,
     *,
-    transforms: Count = 5,
+    transforms: Count = 3,
     hidden: Widths | None = None,
     bins: Bins | None = None,
     bound: Bound = 3.0,
@@ -108,7 +108,7 @@ RECIPES = (
         maf,
         schemes={"ordinal": "logit", "real": "dequantise"},
         can=("log-likelihood", "exact inverse"),
-        settings={"lr": 1e-3, "batch_size": 256},
+        settings={"lr": 2e-3, "batch_size": 256},
     ),
     Recipe(
         "nsf-ar",
@@ -116,6 +116,6 @@ RECIPES = (
         nsf_ar,
         schemes={"ordinal": "logit", "real": "dequantise"},
         can=("log-likelihood", "exact inverse"),
-        settings={"lr": 1e-3, "batch_size": 256},
+        settings={"lr": 2e-3, "batch_size": 256},
     ),
 )
