@@ -49,7 +49,7 @@ class AffineMap(Elementwise):
         return f"bound={self.bound}"
 
     def _shift_and_log_scale(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        shift, raw = parameters.unbind(-1)
+        shift, raw = parameters.movedim(-1, 0).contiguous()  # strided halves would not be computed in vectors
         return shift, self.bound * torch.tanh(raw / self.bound)
 
     def forward_and_log_slope(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
