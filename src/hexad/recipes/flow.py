@@ -85,18 +85,19 @@ def _masked(event: Event) -> tuple[int, int]:
 
 RECIPES = (
     Recipe(
-        "realnvp",
+        "nsf",
         "flow",
-        realnvp,
+        nsf,
         schemes={"ordinal": "logit", "real": "dequantise"},
         can=("log-likelihood", "exact inverse"),
         settings={"lr": 2e-3, "batch_size": 256},
         min_dims=2,
+        first_up_to=256,
     ),
     Recipe(
-        "nsf",
+        "realnvp",
         "flow",
-        nsf,
+        realnvp,
         schemes={"ordinal": "logit", "real": "dequantise"},
         can=("log-likelihood", "exact inverse"),
         settings={"lr": 2e-3, "batch_size": 256},
