@@ -32,6 +32,9 @@ class Case:
 
 CASES = (
     Case("realnvp", ("real", "ordinal"), {"transforms": 4, "hidden": [32, 32]}),
+    Case("nsf", ("real", "ordinal"), {"transforms": 3, "hidden": [32, 32]}),
+    Case("maf", ("real", "ordinal"), {"transforms": 3, "hidden": [64]}),
+    Case("nsf-ar", ("real", "ordinal"), {"transforms": 2, "hidden": [64]}),
     Case("rbm", ("binary",), {"hidden": 8}),
     Case("ebm", ("real", "ordinal"), {"hidden": [32, 32]}),
     Case("vae", ("real", "ordinal", "binary"), {"hidden": [32], "latent": 4}),

@@ -175,10 +175,10 @@ def flow(law: Law) -> Flow:
     for k in range(D - 1, 0, -1):
         kept = torch.arange(D) != k
         layer = AffineCoupling(kept, lambda inputs, outputs: MLP(inputs, outputs, ()))
-        last = layer.network.layers[0]
+        last, bound = layer.network.layers[0], layer.elementwise.bound
         last.weight.copy_(torch.stack([coefficients[k, kept] * scale[kept] / scale[k], torch.zeros(D - 1)]))
         log_scale = 0.5 * variances[k].log() - scale[k].log()
-        last.bias.copy_(torch.stack([torch.zeros(()), layer.bound * torch.atanh(log_scale / layer.bound)]))
+        last.bias.copy_(torch.stack([torch.zeros(()), bound * torch.atanh(log_scale / bound)]))
         layers.append(layer)
     return Flow(EVENT, Compose(layers))
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.speed.contest import Contest, Runner, clock, peer, task
+from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
 from hexad.autoregressive import AR, MADE
 from hexad.event import Event
@@ -139,7 +139,7 @@ def _(small: bool) -> Contest:
         f"AR(10) by conditional least squares on {rows:,} rows; ours fits the law of the first rows too",
         clock(lambda: ours.prepare(series)),
         theirs,
-        peer_name="statsmodels AutoReg",
+        peer_name=named("statsmodels", "AutoReg"),
         work="fit",
         repeats=31,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from sklearn.mixture import GaussianMixture as Theirs
 
-from benchmarks.speed.contest import Contest, clock, task
+from benchmarks.speed.contest import Contest, clock, named, task
 from hexad.baselines import Gaussian, GaussianMixture
 from hexad.event import Event
 
@@ -35,7 +35,7 @@ def _register(name: str, components: int) -> None:
             f"fit to {len(x):,} records, {words}" + ("; ours calls the peer" if components > 1 else ""),
             clock(lambda: ours.prepare(x, generator=torch.Generator().manual_seed(0))),
             clock(lambda: Theirs(components, random_state=0).fit(x.numpy())),
-            peer_name="scikit-learn GaussianMixture",
+            peer_name=named("scikit-learn", "GaussianMixture"),
             work="fit",
         )
 
@@ -48,7 +48,7 @@ def _register(name: str, components: int) -> None:
             f"log density of {len(x):,} records, {words}",
             clock(torch.no_grad()(lambda: ours.log_prob(x))),
             clock(lambda: theirs.score_samples(x.numpy())),
-            peer_name="scikit-learn GaussianMixture",
+            peer_name=named("scikit-learn", "GaussianMixture"),
             work="call",
         )
 

@@ -8,6 +8,7 @@ the figures are medians over the repeats, and only ratios within one run count.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import statistics
 import sys
 import time
@@ -19,7 +20,7 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-__all__ = ["TASKS", "Contest", "Runner", "clock", "peer", "run", "task"]
+__all__ = ["TASKS", "Contest", "Runner", "clock", "named", "peer", "run", "task"]
 
 Runner = Callable[[], float]  # does the work once and returns the seconds that count
 
@@ -82,6 +83,14 @@ def peer(module: str) -> ModuleType | None:
     except ImportError as error:
         print(f"no peer: {module} cannot be imported ({error}); see benchmarks/README.md", file=sys.stderr)
         return None
+
+
+def named(distribution: str, what: str) -> str:
+    """Return a peer in words, with its version where it is installed."""
+    try:
+        return f"{distribution} {importlib.metadata.version(distribution)}, {what}"
+    except importlib.metadata.PackageNotFoundError:
+        return f"{distribution}, {what}"
 
 
 def run(name: str, *, small: bool = False, repeats: int | None = None, threads: int | None = None) -> dict[str, Any]:

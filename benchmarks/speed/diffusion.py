@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmarks.speed.contest import Contest, Runner, clock, peer, task
+from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from hexad.diffusion import DDPM
 from hexad.event import Event
 
@@ -31,7 +31,7 @@ def _(small: bool) -> Contest:
         clock(torch.no_grad()(lambda: model.sample(rows))),
         _diffusers(model, rows, levels),
         clock(bare),
-        "diffusers DDPMScheduler",
+        named("diffusers", "DDPMScheduler"),
         work="call",
         repeats=7,
     )

@@ -9,7 +9,7 @@ from sklearn.neural_network import BernoulliRBM
 from torch import Tensor, nn
 
 import hexad
-from benchmarks.speed.contest import Contest, Runner, clock, peer, task
+from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, encoded, our_loop
 from hexad.mcmc import langevin
 from hexad.nn.scalar import ScalarMLP
@@ -31,7 +31,7 @@ def _(small: bool) -> Contest:
         our_loop("rbm", data, steps, **options),
         clock(peer_epoch),
         bare_loop("rbm", data, steps, **options),
-        "scikit-learn BernoulliRBM",
+        named("scikit-learn", "BernoulliRBM"),
         work="epoch",
         repeats=5,
     )
@@ -90,7 +90,7 @@ def _langevin(features: int, hidden: int, chains: int, small: bool) -> Contest:
         clock(ours),
         theirs,
         clock(bare),
-        "torchebm LangevinDynamics",
+        named("torchebm", "LangevinDynamics"),
         work="step",
         count=steps,
     )
@@ -116,7 +116,7 @@ def _(small: bool) -> Contest:
         our_loop("ebm", data, steps, **PLAIN),
         _torchebm_step(data, steps),
         None,
-        "torchebm ContrastiveDivergence",
+        named("torchebm", "ContrastiveDivergence"),
         count=steps,
     )
 

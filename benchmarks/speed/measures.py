@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from torch import Tensor
 
 import hexad
-from benchmarks.speed.contest import Contest, clock, task
+from benchmarks.speed.contest import Contest, clock, named, task
 from hexad.comparison.evaluation import Records, measure
 from hexad.metrics import KernelDistance
 
@@ -46,7 +46,7 @@ def _(small: bool) -> Contest:
         clock(lambda: distance(x, y)),
         clock(theirs),
         clock(bare),
-        "scikit-learn rbf_kernel",
+        named("scikit-learn", "rbf_kernel"),
         work="call",
         repeats=5,
     )

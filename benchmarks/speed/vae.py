@@ -7,7 +7,7 @@ import tempfile
 from typing import Any
 
 import hexad
-from benchmarks.speed.contest import Contest, Runner, clock, peer, task
+from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
 
 
@@ -23,7 +23,7 @@ def _(small: bool) -> Contest:
         our_loop("vae", data, steps, **options),
         _pythae_epoch(data, latent),
         bare_loop("vae", data, steps, **options),
-        "pythae BaseTrainer",
+        named("pythae", "BaseTrainer"),
         work="epoch",
     )
 

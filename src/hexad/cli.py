@@ -278,16 +278,16 @@ def _guarded(argv: list[str] | None) -> int:
     except typer.Exit as error:
         return error.exit_code
     except InputError as error:
-        return _fail(2, one_line(error)) if _speaks() else 2
+        return _fail(2, one_line(error))
     except typer.TyperException as error:
         return _fail(2, f"{one_line(error.format_message()).rstrip('.')}; see hexad --help")
     except (KeyboardInterrupt, typer.Abort) as error:
-        return _fail(130, one_line(error) or "interrupted") if _speaks() else 130
+        return _fail(130, one_line(error) or "interrupted")
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Diverged as error:
-        return _fail(1, one_line(error)) if _speaks() else 1
+        return _fail(1, one_line(error))
     except MemoryError:
         return _fail(1, "out of memory; use fewer records or a smaller model")
     except PermissionError as error:

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from exact import GaussianDenoiser
 from torch import Tensor
 
+from exact import GaussianDenoiser
 from hexad.diffusion import DDPM, Diffusion, linear
 from hexad.event import Event, Support
 from hexad.randomness import stream

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from exact import GaussianDenoiser
 
+from exact import GaussianDenoiser
 from hexad.diffusion import DDIM, Ancestral, Diffusion, Sampler, Schedule, linear, log_snr_linear
 from hexad.event import Event
 from hexad.randomness import stream

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 
 from hexad.event import Event, Support
-from hexad.flow import Flow, RealNVP
-from hexad.flow.realnvp import coupling_masks
+from hexad.flow import MAF, NSF, Flow, RealNVP
 from hexad.randomness import fork, stream
 from hexad.testing import check_model
-from hexad.transforms import ActNorm, Compose, Permutation
+from hexad.transforms import ActNorm, Compose, Permutation, Spline, coupling_masks
+
+FLOWS: dict[str, Callable[..., Flow]] = {
+    "realnvp": RealNVP,
+    "nsf": NSF,
+    "maf": MAF,
+    "nsf-ar": partial(MAF, elementwise=Spline()),
+}
 
 
-def _flow(event: Event, size: float = 0.15, context: int = 0) -> RealNVP:
+def _flow(event: Event, size: float = 0.1, context: int = 0, name: str = "realnvp") -> Flow:
     with fork(1):
-        flow = RealNVP(event, transforms=4, hidden=(16,), context=context).double()
+        flow = FLOWS[name](event, transforms=4, hidden=(16,), context=context).double()
         with torch.no_grad():
             for parameter in flow.parameters():
                 parameter.add_(size * torch.randn_like(parameter))
     return flow
 
 
-def test_density_of_two_columns_integrates_to_1():
-    flow = _flow(Event.of(2, "real"))
+@pytest.mark.parametrize("name", FLOWS)
+def test_density_of_two_columns_integrates_to_1(name):
+    flow = _flow(Event.of(2, "real"), name=name)
     edge = torch.linspace(-12, 12, 601, dtype=torch.float64)
     grid = torch.cartesian_prod(edge, edge)
     with torch.no_grad():
         total = flow.log_prob(grid).exp().sum() * (edge[1] - edge[0]) ** 2
         moved = (flow.sample(500, generator=stream(0)) - flow._noise(500, stream(0))).abs().mean()
     assert moved > 0.1  # far from the identity that it starts as
-    assert abs(total - 1) < 1e-4
+    assert abs(total - 1) < 2e-4  # a little lies outside
 
 
-def test_log_prob_is_that_of_the_inverse_by_autodiff():
-    flow = _flow(Event.of((1, 2, 2), "real"))
+@pytest.mark.parametrize("name", FLOWS)
+def test_log_prob_is_that_of_the_inverse_by_autodiff(name):
+    flow = _flow(Event.of((1, 2, 2), "real"), name=name)
     noise = flow._noise(5, stream(0))
     with torch.no_grad():
         x = flow.sample(5, generator=stream(0))
@@ -70,8 +80,9 @@ def test_prepare_normalises_the_data():
     assert flow.log_prob(x).mean() > before
 
 
-def test_context_moves_the_density():
-    flow = _flow(Event.of(2, "real"), context=3)
+@pytest.mark.parametrize("name", FLOWS)
+def test_context_moves_the_density(name):
+    flow = _flow(Event.of(2, "real"), context=3, name=name)
     x, context = torch.zeros(4, 2).double(), torch.randn(4, 3, generator=stream(0)).double()
     with torch.no_grad():
         assert not torch.allclose(flow.log_prob(x, context=context), flow.log_prob(x))
@@ -80,9 +91,10 @@ def test_context_moves_the_density():
     torch.testing.assert_close(z, flow._noise(4, stream(0)))
 
 
+@pytest.mark.parametrize("name", FLOWS)
 @pytest.mark.parametrize("shape", [2, 3, (1, 2, 3)])
-def test_contract(shape):
-    flow = _flow(Event.of(shape, "real")).float()
+def test_contract(shape, name):
+    flow = _flow(Event.of(shape, "real"), name=name).float()
     check_model(flow, seed=1)
 
 
@@ -105,12 +117,36 @@ def test_equal_seeds_are_equal_models():
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+def test_masked_flows_take_a_single_column():
+    flow = _flow(Event.of(1, "real"), name="nsf-ar")
+    x = torch.linspace(-12, 12, 4001, dtype=torch.float64)
+    with torch.no_grad():
+        assert abs(torch.trapezoid(flow.log_prob(x[:, None]).exp(), x) - 1) < 1e-4
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_nsf_has_a_linear_map_where_asked(linear):
+    flow = NSF(Event.of(3, "real"), transforms=2, hidden=(8,), linear=linear)
+    layers = ["ActNorm", "LULinear", "SplineCoupling"] if linear else ["ActNorm", "SplineCoupling"]
+    assert [type(layer).__name__ for layer in flow.transform.transforms] == layers * 2
+
+
+def test_maf_goes_forth_and_back():
+    flow = MAF(Event.of(3, "real"), transforms=3, hidden=(8,))
+    orders = [layer.network.order.tolist() for layer in flow.transform.transforms[1::2]]
+    assert orders == [[0, 1, 2], [2, 1, 0], [0, 1, 2]]
+
+
 def test_words():
     flow = _flow(Event.of(2, "real"))
     assert all(word in repr(flow) for word in ("RealNVP", "AffineCoupling", "ActNorm", "MLP"))
+    assert all(word in repr(NSF(Event.of(2, "real"))) for word in ("LULinear", "SplineCoupling", "Spline(bins=8"))
+    assert all(word in repr(MAF(Event.of(2, "real"))) for word in ("Autoregressive", "AffineMap", "MaskedMLP"))
     with pytest.raises(ValueError, match="dequantise first"):
         Flow(Event.of(2, Support("real", step=1.0)), Compose([ActNorm(2)]))
     with pytest.raises(ValueError, match="dequantise first"):
         Flow(Event.of(2, "binary"), Compose([Permutation(torch.arange(2))]))
     with pytest.raises(ValueError, match="at least 2 columns"):
         RealNVP(Event.of(1, "real"))
+    with pytest.raises(ValueError, match="at least 2 columns"):
+        NSF(Event.of(1, "real"))

@@ -10,6 +10,7 @@ from pydantic import Field
 from hexad.checks import InputError
 from hexad.event import Event
 from hexad.flow import RealNVP
+from hexad.recipes import first_choices
 from hexad.recipes.base import Recipe
 
 
@@ -86,3 +87,10 @@ def test_words_of_errors(options, words):
         RECIPE.check_options(options)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_first_flow_is_the_spline_one_where_its_step_is_quick():
+    def first(dims):
+        return {family: recipe.name for family, recipe, _ in first_choices(Event.of(dims, "real")) if recipe}["flow"]
+
+    assert (first(2), first(256), first(257)) == ("nsf", "nsf", "realnvp")

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from hexad.nn import MLP
 from hexad.randomness import fork
-from hexad.transforms import ActNorm, Affine, AffineCoupling, Compose, Logit, Permutation, Transform
+from hexad.transforms import (
+    ActNorm,
+    Affine,
+    AffineCoupling,
+    AffineMap,
+    Autoregressive,
+    Compose,
+    Coupling,
+    Elementwise,
+    Logit,
+    LULinear,
+    Permutation,
+    Spline,
+    SplineCoupling,
+    Transform,
+)
 
 
 def _perturbed(transform: Transform, size: float = 0.2) -> Transform:
@@ -19,9 +37,14 @@ def _perturbed(transform: Transform, size: float = 0.2) -> Transform:
     return transform
 
 
-def _coupling(features: int, context: int = 0) -> AffineCoupling:
+def _coupling(features: int, context: int = 0, kind: type[Coupling] = AffineCoupling) -> Coupling:
     mask = torch.arange(features) % 2 == 0
-    return AffineCoupling(mask, lambda a, b: MLP(a, b, (8,), context=context, zero_init=True))
+    return kind(mask, lambda a, b: MLP(a, b, (8,), context=context, zero_init=True))
+
+
+def _masked(features: int, elementwise: Elementwise, context: int = 0) -> Autoregressive:
+    order = torch.randperm(features).tolist()
+    return Autoregressive(features, elementwise, (16, 12), order=order, context=context, activation=nn.SiLU)
 
 
 MAPS = {
@@ -30,6 +53,10 @@ MAPS = {
     "logit": lambda d: Logit(0.05),
     "permutation": lambda d: Permutation(torch.randperm(d)),
     "coupling": lambda d: _perturbed(_coupling(d)),
+    "spline-coupling": lambda d: _perturbed(_coupling(d, kind=SplineCoupling), 0.5),
+    "autoregressive": lambda d: _perturbed(_masked(d, AffineMap())),
+    "spline-autoregressive": lambda d: _perturbed(_masked(d, Spline(5, 3.0)), 0.5),
+    "lu": lambda d: _perturbed(LULinear(d)),
     "compose": lambda d: Compose([_perturbed(_coupling(d)), Permutation(torch.randperm(d)), _perturbed(ActNorm(d))]),
 }
 
@@ -76,9 +103,10 @@ def test_log_det_is_that_of_the_jacobian(name, d, seed):
     torch.testing.assert_close(transform.inverse_and_log_det(z)[1], expected)
 
 
-def test_coupling_keeps_one_half_and_moves_the_other_by_it():
-    transform, x = _made("coupling", 6, torch.float64, 1)
-    assert isinstance(transform, AffineCoupling)
+@pytest.mark.parametrize("name", ["coupling", "spline-coupling"])
+def test_coupling_keeps_one_half_and_moves_the_other_by_it(name):
+    transform, x = _made(name, 6, torch.float64, 1)
+    assert isinstance(transform, Coupling)
     jacobian = _jacobian(transform.forward, x)[0]
     kept, moved = transform.kept, transform.moved
     assert sorted([*kept.tolist(), *moved.tolist()]) == list(range(6))
@@ -89,7 +117,22 @@ def test_coupling_keeps_one_half_and_moves_the_other_by_it():
     assert (jacobian[moved][:, kept].abs() > 0).all()
 
 
-def test_coupling_starts_as_the_identity_and_cannot_overflow():
+@pytest.mark.parametrize("name", ["coupling", "spline-coupling", "autoregressive", "spline-autoregressive", "lu"])
+def test_layers_start_as_the_identity(name):
+    x = torch.randn(3, 4)
+    fresh = {
+        "coupling": _coupling(4),
+        "spline-coupling": _coupling(4, kind=SplineCoupling),
+        "autoregressive": _masked(4, AffineMap()),
+        "spline-autoregressive": _masked(4, Spline()),
+        "lu": LULinear(4),
+    }[name]
+    z, log_det = fresh.forward_and_log_det(x)
+    torch.testing.assert_close(z, x)
+    torch.testing.assert_close(log_det, torch.zeros(3), rtol=0, atol=1e-5)
+
+
+def test_affine_coupling_starts_as_the_identity_to_the_bit_and_cannot_overflow():
     coupling, x = _coupling(4), torch.randn(3, 4)
     z, log_det = coupling.forward_and_log_det(x)
     assert torch.equal(z, x)
@@ -100,12 +143,33 @@ def test_coupling_starts_as_the_identity_and_cannot_overflow():
     assert (coupling.forward_and_log_det(x)[1] >= -3.0 * 2 - 1e-5).all()
 
 
-def test_coupling_reads_its_context():
-    coupling, x = _perturbed(_coupling(4, context=2)), torch.randn(3, 4)
-    z, _ = coupling.forward_and_log_det(x, torch.ones(3, 2))
-    assert not torch.allclose(z, coupling.forward(x))
-    torch.testing.assert_close(coupling.inverse(z, torch.ones(3, 2)), x)
-    torch.testing.assert_close(coupling.forward(x), coupling.forward(x, torch.zeros(3, 2)))
+@pytest.mark.parametrize("kind", ["affine", "spline"])
+@pytest.mark.parametrize("form", ["coupling", "autoregressive"])
+def test_layers_read_their_context(form, kind):
+    with fork(0):
+        if form == "coupling":
+            layer = _coupling(4, context=2, kind={"affine": AffineCoupling, "spline": SplineCoupling}[kind])
+        else:
+            layer = _masked(4, {"affine": AffineMap(), "spline": Spline()}[kind], context=2)
+        x, context = torch.randn(3, 4), torch.ones(3, 2)
+        _perturbed(layer)
+    z, _ = layer.forward_and_log_det(x, context)
+    assert not torch.allclose(z, layer.forward(x))
+    torch.testing.assert_close(layer.inverse(z, context), x)
+    with torch.no_grad():
+        torch.testing.assert_close(layer.inverse(z, context), x)
+    torch.testing.assert_close(layer.forward(x), layer.forward(x, torch.zeros(3, 2)))
+
+
+def test_lu_is_the_product_of_its_factors():
+    with fork(0):
+        layer = _perturbed(LULinear(3)).double()
+    (a, b, c), (d, e, f), (g, h, i) = layer.factors.tolist()
+    lower = torch.tensor([[1, 0, 0], [d, 1, 0], [g, h, 1]]).double()
+    upper = torch.tensor([[math.exp(a), b, c], [0, math.exp(e), f], [0, 0, math.exp(i)]]).double()
+    z, log_det = layer.forward_and_log_det(torch.eye(3).double())
+    torch.testing.assert_close(z, (lower @ upper).T)
+    torch.testing.assert_close(log_det, torch.full((3,), a + e + i).double())
 
 
 def test_actnorm_is_set_to_mean_0_and_variance_1_and_keeps_the_scale_of_a_constant_column():

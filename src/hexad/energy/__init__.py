@@ -2,6 +2,8 @@
 
 from hexad.energy.base import EnergyModel, Partition
 from hexad.energy.ebm import EBM
+from hexad.energy.losses import DECISION_LOSSES, decision_loss
+from hexad.energy.maxwell_boltzmann import MaxwellBoltzmann
 from hexad.energy.rbm import RBM
 
-__all__ = ["EBM", "RBM", "EnergyModel", "Partition"]
+__all__ = ["DECISION_LOSSES", "EBM", "RBM", "EnergyModel", "MaxwellBoltzmann", "Partition", "decision_loss"]

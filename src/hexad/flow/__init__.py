@@ -1,6 +1,8 @@
 """Normalizing flows."""
 
 from hexad.flow.base import Flow
+from hexad.flow.maf import MAF
+from hexad.flow.nsf import NSF
 from hexad.flow.realnvp import RealNVP
 
-__all__ = ["Flow", "RealNVP"]
+__all__ = ["MAF", "NSF", "Flow", "RealNVP"]

@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hexad.event import Event
 from hexad.flow.base import Flow
 from hexad.nn import MLP
-from hexad.transforms import ActNorm, AffineCoupling, Compose, Transform
+from hexad.transforms import ActNorm, AffineCoupling, Compose, Transform, coupling_masks
 
 __all__ = ["RealNVP"]
 
@@ -42,16 +41,3 @@ class RealNVP(Flow):
         for mask in coupling_masks(event.dims, transforms):
             layers += [ActNorm(event.dims), AffineCoupling(mask, network)]
         super().__init__(event, Compose(layers), context)
-
-
-def coupling_masks(features: int, count: int) -> list[Tensor]:
-    """Return ``count`` masks, bool (features,), in complementary pairs: even columns first, then random halves.
-
-    The halves come from torch's global stream, as initialisation does: equal seeds are equal models.
-    """
-    masks: list[Tensor] = []
-    for pair in range((count + 1) // 2):
-        order = torch.arange(features) if pair == 0 else torch.randperm(features)
-        mask = order % 2 == 0
-        masks += [mask, ~mask]
-    return masks[:count]

@@ -73,7 +73,8 @@ def first_choices(event: Event) -> list[tuple[str, Recipe | None, str]]:
         members = [recipe for recipe in RECIPES.values() if recipe.family == family]
         able = [recipe for recipe in members if recipe.why_not(event) is None]
         reason = "" if able else "; ".join(str(recipe.why_not(event)) for recipe in members)
-        rows.append((family, able[0] if able else None, reason))
+        first = next((recipe for recipe in able if event.dims <= recipe.first_up_to), able[0] if able else None)
+        rows.append((family, first, reason))
     fitting = [recipe for recipe in RECIPES.values() if recipe.family == "baseline" and recipe.why_not(event) is None]
     return rows + [("baseline", recipe, "") for recipe in fitting]
 

@@ -36,6 +36,8 @@ class Recipe:
         settings: the loop's defaults where they differ from the common ones.
         closed_form: whether ``prepare`` is its whole fit.
         min_dims: the fewest columns that it takes.
+        first_up_to: columns beyond which another of its family is the first choice: a step would be too slow.
+        min_dims: the fewest columns that it takes.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Recipe:
     settings: Mapping[str, Any] = field(default_factory=dict)
     closed_form: bool = False
     min_dims: int = 1
+    first_up_to: float = math.inf
 
     @property
     def options(self) -> dict[str, Any]:

@@ -7,17 +7,23 @@ from typing import Annotated
 from pydantic import Field
 
 from hexad.event import Event
-from hexad.flow import RealNVP
+from hexad.flow import MAF, NSF, RealNVP
 from hexad.recipes.base import Recipe
+from hexad.transforms import Spline
 
 __all__ = ["RECIPES"]
+
+Count = Annotated[int, Field(ge=1)]
+Widths = Annotated[tuple[Count, ...], Field(min_length=1)]
+Bins = Annotated[int, Field(ge=2, le=500)]
+Bound = Annotated[float, Field(gt=0)]
 
 
 def realnvp(
     event: Event,
     *,
-    transforms: Annotated[int, Field(ge=1)] | None = None,
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] | None = None,
+    transforms: Count | None = None,
+    hidden: Widths | None = None,
     context: int = 0,
 ) -> RealNVP:
     """Return a RealNVP whose networks are as wide as the record wants; few columns want more couplings instead."""
@@ -25,7 +31,69 @@ def realnvp(
     return RealNVP(event, transforms or (12 if event.dims <= 4 else 8), hidden or (width, width), context)
 
 
+def nsf(
+    event: Event,
+    *,
+    transforms: Count | None = None,
+    hidden: Widths | None = None,
+    bins: Bins | None = None,
+    bound: Bound = 3.0,
+    linear: bool | None = None,
+    context: int = 0,
+) -> NSF:
+    """Return a neural spline flow of couplings: finer bins for few columns, linear maps unless they are the bulk."""
+    width = min(256, max(64, 4 * event.dims))
+    if linear is None:
+        linear = event.dims <= 256
+    transforms, hidden = transforms or (4 if event.dims <= 4 else 6), hidden or (width, width)
+    return NSF(event, transforms, hidden, bins or _bins(event), bound, linear, context)
+
+
+def maf(
+    event: Event,
+    *,
+    transforms: Count = 5,
+    hidden: Widths | None = None,
+    context: int = 0,
+) -> MAF:
+    """Return a masked autoregressive flow with affine maps."""
+    return MAF(event, transforms, hidden or _masked(event), context=context)
+
+
+def nsf_ar(
+    event: Event,
+    *,
+    transforms: Count = 3,
+    hidden: Widths | None = None,
+    bins: Bins | None = None,
+    bound: Bound = 3.0,
+    context: int = 0,
+) -> MAF:
+    """Return an autoregressive neural spline flow."""
+    return MAF(event, transforms, hidden or _masked(event), Spline(bins or _bins(event), bound), context)
+
+
+def _bins(event: Event) -> int:
+    return 16 if event.dims <= 4 else 8
+
+
+def _masked(event: Event) -> tuple[int, int]:
+    # a masked layer has a unit for every degree or some columns see less than they may
+    width = min(512, max(128, 4 * event.dims))
+    return width, width
+
+
 RECIPES = (
+    Recipe(
+        "nsf",
+        "flow",
+        nsf,
+        schemes={"ordinal": "logit", "real": "dequantise"},
+        can=("log-likelihood", "exact inverse"),
+        settings={"lr": 2e-3, "batch_size": 256},
+        min_dims=2,
+        first_up_to=256,
+    ),
     Recipe(
         "realnvp",
         "flow",
@@ -34,5 +102,21 @@ RECIPES = (
         can=("log-likelihood", "exact inverse"),
         settings={"lr": 2e-3, "batch_size": 256},
         min_dims=2,
+    ),
+    Recipe(
+        "maf",
+        "flow",
+        maf,
+        schemes={"ordinal": "logit", "real": "dequantise"},
+        can=("log-likelihood", "exact inverse"),
+        settings={"lr": 2e-3, "batch_size": 256},
+    ),
+    Recipe(
+        "nsf-ar",
+        "flow",
+        nsf_ar,
+        schemes={"ordinal": "logit", "real": "dequantise"},
+        can=("log-likelihood", "exact inverse"),
+        settings={"lr": 2e-3, "batch_size": 256},
     ),
 )

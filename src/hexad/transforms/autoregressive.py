@@ -1,0 +1,86 @@
+r"""Masked autoregressive maps: each column is moved by a map whose parameters the columns before it set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from hexad.nn import IncrementalPass, MaskedMLP
+from hexad.transforms.base import Transform
+from hexad.transforms.elementwise import Elementwise
+
+__all__ = ["Autoregressive"]
+
+
+class Autoregressive(Transform):
+    r"""z_k = f(x_k; theta_k(x_{<k})) for any elementwise map f (Masked Autoregressive Flow for Density Estimation;
+    Papamakarios, Pavlakou, Murray, 2017).
+
+    .. math:: \log|\det| = \textstyle\sum_k \log f'(x_k; \theta_k(x_{<k}))
+
+    The density takes one pass of the masked network. The inverse finds the columns one after another; without gradients
+    each hidden unit is computed once, as soon as what it sees is known, and of each column only its own parameters,
+    which costs about one pass in all. With gradients it takes a pass a column.
+
+    Args:
+        features: number of columns of a vector record.
+        elementwise: f.
+        hidden: widths of the hidden layers.
+        order: the columns in the order in which they come; None: as they stand.
+        context: number of context features.
+        activation: the activation of the network.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        elementwise: Elementwise,
+        hidden: Sequence[int] = (128, 128),
+        *,
+        order: Sequence[int] | None = None,
+        context: int = 0,
+        activation: type[nn.Module] = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        self.elementwise = elementwise
+        self.network = MaskedMLP(
+            features, elementwise.count, hidden, order=order, context=context, activation=activation
+        )
+
+    def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Move every column by what those before it say, in one pass."""
+        z, log_slope = self.elementwise.forward_and_log_slope(x, self.network(x, context))
+        return z, log_slope.sum(-1)
+
+    def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Move the columns back, in the network's order."""
+        x, log_det = self._inverse_column_by_column(z, context)
+        if torch.is_grad_enabled():
+            # the same bits, with the gradients of the full passes
+            full, full_log_det = self._inverse_by_full_passes(z, context)
+            x, log_det = x + (full - full.detach()), log_det + (full_log_det - full_log_det.detach())
+        return x, log_det
+
+    @torch.no_grad()
+    def _inverse_column_by_column(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        x, log_det = torch.empty_like(z), z.new_zeros(len(z))
+        known = IncrementalPass(self.network, len(z), context)
+        for k in known.order:
+            x[:, k], log_slope = self.elementwise.inverse_and_log_slope(z[:, k], known.outputs())
+            known.push(x[:, k : k + 1])
+            log_det += log_slope
+        return x, log_det
+
+    def _inverse_by_full_passes(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        def one_pass(x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.elementwise.inverse_and_log_slope(z, self.network(x, context))
+
+        # pass j is right in the first j columns of the order, whatever stands in the others; the activations of D
+        # passes would fill the memory, so that each is computed again on the way back
+        x = log_slope = torch.zeros_like(z)
+        for _ in range(z.shape[1]):
+            x, log_slope = checkpoint(one_pass, x, use_reentrant=False, preserve_rng_state=False)
+        return x, log_slope.sum(-1)
