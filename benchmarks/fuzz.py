@@ -1,8 +1,8 @@
 """Broken files through the command line, in one process: does every one end in 0 or 2, with one clear line?
 
-    python benchmarks/fuzz.py                            # 300 files, seed 0; the row goes into benchmarks/RESULTS.md
-    python benchmarks/fuzz.py --files 3000 --seed 7      # more of them, other ones
-    python benchmarks/fuzz.py --seed 7 --case 1234       # one again, with what it printed
+    python -m benchmarks.fuzz                            # 300 files, seed 0; the row goes into benchmarks/RESULTS.md
+    python -m benchmarks.fuzz --files 3000 --seed 7      # more of them, other ones
+    python -m benchmarks.fuzz --seed 7 --case 1234       # one again, with what it printed
 
 A case copies a whole input (a table, pictures, a run's folder, a comparison), breaks one of its files, and runs a
 command on it. It fails where the status is neither 0 nor 2, where a refusal is not one line that begins with
@@ -35,11 +35,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import results
-from mutations import Trap, mutate
 from PIL import Image
 
 import hexad
+from benchmarks import results
+from benchmarks.mutations import ENDINGS, NAMES, Trap, mutate
 from hexad.cli import main as hexad_main
 
 SECONDS, BYTES = 20, 8 << 30
@@ -285,11 +285,15 @@ def run_case(seed: int, number: int, home: Path) -> Verdict:
         _whole(home, needed)
     case = home / "case"
     shutil.rmtree(case, ignore_errors=True)
-    shutil.copytree(home / name, case / "in")
-    files = sorted({path for pattern in source.files for path in (case / "in").glob(pattern) if path.is_file()})
+    folder = case / (rng.choice(NAMES) if rng.random() < 0.15 else "in")
+    shutil.copytree(home / name, folder)
+    files = sorted({path for pattern in source.files for path in folder.glob(pattern) if path.is_file()})
     broken = rng.choice(files)
     mutation = mutate(broken, rng, home / "sentinel")
-    names = {"{in}": str(case / "in" / source.path), "{out}": str(case / "out"), "{home}": str(home)}
+    given = folder / source.path
+    if given.is_file() and rng.random() < 0.05:
+        given = given.rename(folder / f"other{rng.choice(ENDINGS)}")
+    names = {"{in}": str(given), "{out}": str(case / "out"), "{home}": str(home)}
     names["{data}"] = str(home / name / "data")
     argv = tuple(
         functools.reduce(lambda part, key: part.replace(key, names[key]), names, part)
@@ -304,7 +308,7 @@ def run_case(seed: int, number: int, home: Path) -> Verdict:
     faults += _faults(status, out, err, argv, before, snapshot(case))
     if (home / "sentinel").exists():
         faults.append("something in the file was executed")
-    file = str(broken.relative_to(case / "in"))
+    file = str(broken.relative_to(folder)) if broken.exists() else given.name
     return Verdict(number, name, file, mutation, argv, status, (err or out).strip(), seconds, faults)
 
 
@@ -438,7 +442,7 @@ def report(verdict: Verdict, seed: int) -> None:
     what = f"{verdict.source}, {verdict.file}, {verdict.mutation}"
     print(f"case {verdict.number}: {what}: {'; '.join(verdict.faults) or 'good'}")
     print(f"  {' '.join(verdict.argv)}\n  status {verdict.status}, {verdict.seconds:.1f} s: {verdict.said[:600]}")
-    print(f"  again: python benchmarks/fuzz.py --seed {seed} --case {verdict.number} --keep DIR", flush=True)
+    print(f"  again: python -m benchmarks.fuzz --seed {seed} --case {verdict.number} --keep DIR", flush=True)
 
 
 def summarise(verdicts: list[Verdict], given: argparse.Namespace, seconds: float) -> int:
@@ -455,7 +459,7 @@ def summarise(verdicts: list[Verdict], given: argparse.Namespace, seconds: float
             "protocol": f"{len(verdicts)} broken files of {forms} forms and run folders through the command line, seed "
             f"{given.seed}: exit 0 or 2, one line, nothing changed by what is refused, nothing executed, 20 s, 8 GiB",
             "wall": f"{seconds:.0f} s",
-            "command": f"python benchmarks/fuzz.py --files {given.files} --seed {given.seed}",
+            "command": f"python -m benchmarks.fuzz --files {given.files} --seed {given.seed}",
         }
         results.record("robustness", "broken files", row)
     return 1 if failed else 0

@@ -1,8 +1,8 @@
 """Runs that are killed at random moments and resumed: do they end in the same bytes, and is their folder always whole?
 
-    python benchmarks/kills.py                     # 200 kills; the row goes into benchmarks/RESULTS.md
-    python benchmarks/kills.py --kills 20 --dry    # a look, which leaves RESULTS.md alone
-    python benchmarks/kills.py --log kills.jsonl   # a line an attempt and a line a chain, as they come
+    python -m benchmarks.kills                     # 200 kills; the row goes into benchmarks/RESULTS.md
+    python -m benchmarks.kills --kills 20 --dry    # a look, which leaves RESULTS.md alone
+    python -m benchmarks.kills --log kills.jsonl   # a line an attempt and a line a chain, as they come
 
 First each task runs once undisturbed. Then chains: a task is started, killed, resumed, perhaps killed again, until an
 attempt reaches the end. Most kills (SIGKILL) come at a moment drawn uniformly from the task's duration, some when a
@@ -34,10 +34,10 @@ from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: a fork may not inherit threads
 
-import results
 import torch
 
 import hexad
+from benchmarks import results
 from hexad.checks import InputError
 from hexad.cli import main as hexad_main
 from hexad.comparison import compare  # noqa: F401 - so that forks have it
@@ -376,7 +376,7 @@ def main(argv: list[str] | None = None) -> int:
             "protocol": f"SIGKILL at random moments, {AT_A_SAVE:.0%} in the midst of a save, and resumed to the end: "
             f"{', '.join(task.name for task in TASKS)}; weights compared byte by byte, rows but for what was timed",
             "wall": f"{seconds:.0f} s",
-            "command": f"python benchmarks/kills.py --kills {given.kills} --seed {given.seed}",
+            "command": f"python -m benchmarks.kills --kills {given.kills} --seed {given.seed}",
         }
         results.record("robustness", "kills", row)
     return 1 if any(counts[what] for what in ("unequal", "failed", "unreadable", "not 130")) else 0

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Trap", "mutate", "mutations_of"]
+__all__ = ["ENDINGS", "NAMES", "Trap", "mutate", "mutations_of", "pickled"]
 
 Mutation = Callable[[bytes, random.Random], bytes]
 HUGE = (2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63 - 1)
@@ -35,6 +35,12 @@ VALUES: tuple[Any, ...] = (
     float("inf"), "", "x", "0", "x" * 5000, "../../../etc/passwd", "\0", "\ud800", "\n", [], {}, [[]], {"": None},
     ["a", 1, None], [0] * 50,
 )  # fmt: skip
+
+NAMES = (
+    "a\nb", "\u00fc\u96ea", "'\"`", "$(touch x)", " ", "%s%n{0}", "\udcff", "x" * 190, "-", "--out", "#?&", "a\\b",
+    "train", "\x1b[1m",
+)  # fmt: skip
+ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt", ".npy", ".npz", ".idx", ".bin", ".data", ".parquet", ".png", "", ".xyz")
 
 
 class Trap:
@@ -414,7 +420,7 @@ def mutate(path: Path, rng: random.Random, sentinel: Path) -> str:
     """
     what = rng.random()
     if what < 0.06:
-        path.write_bytes(_pickled(path, sentinel))
+        path.write_bytes(pickled(path, sentinel))
         return "pickle"
     content = path.read_bytes()
     packed = path.suffix == ".gz" and rng.random() < 0.7
@@ -433,7 +439,7 @@ def _bomb_gz() -> bytes:
     return gzip.compress(bytes(1 << 27), 9) * 32
 
 
-def _pickled(path: Path, sentinel: Path) -> bytes:
+def pickled(path: Path, sentinel: Path) -> bytes:
     """Return Python objects that set off the trap, in the file's own form where it has one that can hold them."""
     trap = np.array([Trap(sentinel), 1.0] * 60, dtype=object)
     buffer = io.BytesIO()
