@@ -47,7 +47,7 @@ class Contest:
     work: str = "step"
     count: int = 1
     unit: str = "ms"
-    repeats: int = 9
+    repeats: int = 7
     threads: int | None = 1
 
 
