@@ -38,4 +38,5 @@ class Batches:
             order = torch.randperm(len(self.x), generator=stream(self.seed, "order", epoch))
             self._epoch, self._order = epoch, order.to(self.x.device)
         rows = self._order[k * size : (k + 1) * size]
-        return self.x[rows], None if self.context is None else self.context[rows]
+        context = None if self.context is None else self.context.index_select(0, rows)
+        return self.x.index_select(0, rows), context

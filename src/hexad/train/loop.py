@@ -15,11 +15,12 @@ model watches (:meth:`~GenerativeModel.vitals`), it goes back there and on at ha
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -193,7 +194,8 @@ class Trainer:
             self.optimizers[player] = GuardedAdam(parameters, self.settings)
         self.average = copy.deepcopy(self.model) if self.settings.ema and self.players else self.model
         self.moving = Moving(self.model, self.average, self.optimizers)
-        self.live = list(self.model.parameters())
+        self.model.train()
+        self.live = [p.data for p in self.model.parameters()]
         self.averaged = [p.data for p in self.average.parameters()]
         self.move = torch.compile(self.model.loss) if self.settings.compile else self.model.loss
 
@@ -253,27 +255,37 @@ class Trainer:
     # -- one step --------------------------------------------------------------------------------------------------
 
     def _take_step(self) -> None:
-        self.model.train()
         self._stream(self.step)
         fraction = self._fraction()
-        repeats = max(self.players.count(p) for p in self.optimizers)
-        taken = dict.fromkeys(self.optimizers, 0)
-        for player in self.players:
-            x, context, share = self._batch(self.step * repeats + taken[player])
-            taken[player] += 1
-            self._move(player, self.encode(x, self.generator), context, share, fraction)
+        for player, z, context, share in self._turns(self.step):
+            self._move(player, z, context, share, fraction)
         with torch.no_grad():
             self.model.after_step(self._last, generator=self.generator)
             if self.average is not self.model:
                 # the average starts short, so that it forgets the initial weights
                 weight = 1 - min(self.settings.ema, (1 + self.step) / (10 + self.step))
-                torch._foreach_lerp_(self.averaged, [p.data for p in self.live], weight)
+                torch._foreach_lerp_(self.averaged, self.live, weight)
         self.step += 1
 
     def _stream(self, step: int) -> None:
         """Put the generator at the start of a step's numbers."""
         rank = self.processes.rank
         self.generator.manual_seed(derive(self.seed, "step", step, *(("rank", rank) if rank else ())))
+
+    def _turns(self, step: int) -> Iterator[tuple[str, Tensor, Tensor | None, float]]:
+        """Yield each player's turn in a step: its records in model space, their context, their share of the batch.
+
+        Players that follow each other on one batch share its encoding.
+        """
+        repeats = max(self.players.count(p) for p in self.optimizers)
+        taken, held = dict.fromkeys(self.optimizers, 0), -1
+        for player in self.players:
+            number = step * repeats + taken[player]
+            taken[player] += 1
+            if number != held:
+                x, context, share = self._batch(number)
+                z, held = self.encode(x, self.generator), number
+            yield player, z, context, share
 
     def _batch(self, number: int) -> tuple[Tensor, Tensor | None, float]:
         """Return this process's records and context of a batch, and what share of the batch they are."""
@@ -389,13 +401,9 @@ class Trainer:
 
     def _replay(self, player: str, step: int) -> str:
         self._stream(step)
-        repeats = max(self.players.count(p) for p in self.optimizers)
-        taken, where = dict.fromkeys(self.optimizers, 0), ""
-        for other in self.players[: len(self.players) - self.players[::-1].index(player)]:
-            x, context, _ = self._batch(step * repeats + taken[other])
-            taken[other] += 1
+        where, turns = "", len(self.players) - self.players[::-1].index(player)
+        for other, z, context, _ in itertools.islice(self._turns(step), turns):
             self._only(other)
-            z = self.encode(x, self.generator)
             play = partial(self.model.loss, z, player=other, context=context, generator=self.generator)
             if other != player:
                 play()  # those before it drew from the same stream

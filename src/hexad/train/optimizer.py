@@ -29,15 +29,17 @@ class GuardedAdam:
         self.parameters = list(parameters)
         self.settings = settings
         device = self.parameters[0].device
-        fused = device.type in ("cpu", "cuda")
-        self.adam = torch.optim.Adam(self.parameters, lr=settings.lr, betas=settings.betas, fused=fused)
+        self.weights = [p.data for p in self.parameters]
+        self.moments = {key: [torch.zeros_like(w) for w in self.weights] for key in ("exp_avg", "exp_avg_sq")}
+        self.moments["step"] = [torch.zeros((), device=device) for _ in self.weights]
         self.bad = torch.full((), -1, dtype=torch.int64, device=device)
         self.loss = self.norm = torch.zeros((), device=device)
         self.rate = settings.lr
 
     def zero(self) -> None:
         """Forget the gradients."""
-        self.adam.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
 
     def scheduled(self, fraction: float) -> float:
         """Return the rate when ``fraction`` of the budget is used."""
@@ -49,41 +51,53 @@ class GuardedAdam:
         """Move the parameters by their gradients at this fraction of the budget, at ``factor`` times the rate;
         ``number`` names the step.
         """
-        self.rate = self.adam.param_groups[0]["lr"] = factor * self.scheduled(fraction)
-        norms = torch._foreach_norm([p.grad for p in self.parameters if p.grad is not None])
-        self.norm = torch.stack(norms).norm()
+        self.rate = factor * self.scheduled(fraction)
+        rows = zip(self.parameters, self.weights, *self.moments.values(), strict=True)
+        moved = [(p.grad, *of_it) for p, *of_it in rows if p.grad is not None]
+        grads, weights, first, second, steps = (list(column) for column in zip(*moved, strict=True))
+        self.norm = torch.stack(torch._foreach_norm(grads)).norm()
         self.loss = loss.detach()
         broken = ~torch.isfinite(self.norm + self.loss)
         self.bad = torch.where(broken & (self.bad < 0), number, self.bad)
         ratio = (self.norm / self.settings.clip).clamp(min=1.0) if self.settings.clip else torch.ones_like(self.norm)
-        self.adam.grad_scale, self.adam.found_inf = ratio.float(), broken.float()  # type: ignore[attr-defined]
-        self.adam.step()
+        skipped = broken.float()
+        # what torch.optim.Adam does around this kernel takes as long as the kernel
+        torch._foreach_add_(steps, 1 - skipped)
+        torch._fused_adam_(
+            weights,
+            grads,
+            first,
+            second,
+            [],
+            steps,
+            lr=self.rate,
+            beta1=self.settings.betas[0],
+            beta2=self.settings.betas[1],
+            weight_decay=0.0,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+            grad_scale=ratio.float(),
+            found_inf=skipped,
+        )
 
     def forget(self) -> None:
         """Forget the moments, and what was not finite."""
-        self.adam.state.clear()
+        for tensors in self.moments.values():
+            torch._foreach_zero_(tensors)
         self.bad.fill_(-1)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the state as tensors."""
-        stored = {"bad": self.bad}
-        for i, parameter in enumerate(self.parameters):
-            stored |= {f"{i}.{key}": value for key, value in self.adam.state.get(parameter, {}).items()}
-        return stored
+        return {"bad": self.bad} | {f"{i}.{k}": t for k, ts in self.moments.items() for i, t in enumerate(ts)}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take up the state that :meth:`tensors` returned.
+        """Copy the state that :meth:`tensors` returned.
 
         Raises:
-            ValueError: its shapes are not the parameters'.
+            KeyError, ValueError: its names or shapes are not the parameters'.
         """
-        self.bad = tensors["bad"].to(self.bad.device, torch.int64, copy=True).reshape(())
-        for i, parameter in enumerate(self.parameters):
-            keys = {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{i}.")}
-            shapes = {"step": torch.Size(), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
-            if keys and {key: value.shape for key, value in keys.items()} != shapes:
-                raise ValueError(f"moments of parameter {i} are not of its shape {tuple(parameter.shape)}")
-            self.adam.state[parameter] = {  # copies: Adam moves them in place
-                key: value.to(parameter.device, value.dtype if key == "step" else parameter.dtype, copy=True)
-                for key, value in keys.items()
-            }
+        for name, mine in self.tensors().items():
+            if tensors[name].shape != mine.shape:
+                raise ValueError(f"{name} of the optimizer is not of its shape {tuple(mine.shape)}")
+            mine.copy_(tensors[name])

@@ -19,6 +19,7 @@ class Affine(Transform):
 
     shift: Tensor
     scale: Tensor
+    log_det: Tensor
 
     def __init__(self, shift: Tensor, scale: Tensor) -> None:
         super().__init__()
@@ -26,14 +27,15 @@ class Affine(Transform):
             raise ValueError("affine map: scale must be positive everywhere")
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
+        self.register_buffer("log_det", -scale.log().sum(), persistent=False)
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (x - shift) / scale and minus the sum of log scale."""
-        return (x - self.shift) / self.scale, -self.scale.log().sum().expand(x.shape[0])
+        return (x - self.shift) / self.scale, self.log_det.expand(x.shape[0])
 
     def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return z * scale + shift and the sum of log scale."""
-        return z * self.scale + self.shift, self.scale.log().sum().expand(z.shape[0])
+        return z * self.scale + self.shift, -self.log_det.expand(z.shape[0])
 
 
 class ActNorm(Transform):

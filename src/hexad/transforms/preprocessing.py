@@ -42,6 +42,9 @@ class Preprocessing:
         scheme: one of the table above.
         shift, scale: of the affine map, float64, shaped as a record.
         alpha: the margin of the logit.
+
+    Attributes:
+        dequantises: whether records are drawn from their cells, so that likelihoods become bounds.
     """
 
     def __init__(self, source: Event, scheme: Scheme, shift: Tensor, scale: Tensor, alpha: float = 0.05) -> None:
@@ -49,6 +52,9 @@ class Preprocessing:
             raise ValueError(f"preprocessing: expected one of {', '.join(get_args(Scheme))}, got {scheme!r}")
         self.source, self.scheme, self.shift, self.scale, self.alpha = source, scheme, shift, scale, alpha
         self.widths = source.widths
+        self.dequantises = scheme in ("dequantise", "logit", "unit") and bool((self.widths > 0).any())
+        cells = self.widths if self.dequantises else torch.ones_like(self.widths)
+        self.volume = torch.where(cells > 0, cells, torch.ones_like(cells)).log().sum()
         maps: list[Transform] = [Affine(shift, scale)]
         if scheme == "logit":
             maps.append(Logit(alpha))
@@ -76,11 +82,6 @@ class Preprocessing:
             shift, scale = torch.where(levels > 0, unit[0], shift), torch.where(levels > 0, unit[1], scale)
         return cls(event, scheme, shift, scale, alpha)
 
-    @property
-    def dequantises(self) -> bool:
-        """Whether records are drawn from their cells, so that likelihoods become bounds."""
-        return self.scheme in ("dequantise", "logit", "unit") and bool((self.widths > 0).any())
-
     def _model_event(self) -> Event:
         if self.scheme == "identity":
             return self.source
@@ -105,19 +106,24 @@ class Preprocessing:
         """
         if self.scheme == "identity":
             return x.to(dtype), torch.zeros(x.shape[0], dtype=torch.float64, device=x.device)
+        self._to(x.device)
         x = x.double()
-        widths = self.widths.to(x.device)
-        volume = torch.zeros((), dtype=torch.float64, device=x.device)
         if self.dequantises:
             noise = torch.rand(x.shape, generator=fresh(generator, x.device), device=x.device)
-            x = x + (noise.double() - 0.5) * widths
-            volume = torch.where(widths > 0, widths, torch.ones_like(widths)).log().sum()
-        z, log_det = self.map.to(x.device).forward_and_log_det(x)
+            x = x + noise.double().sub_(0.5).mul_(self.widths)
+        z, log_det = self.map.forward_and_log_det(x)
         if self.scheme == "standard":
             # the mass of a cell does not change with its units: only columns without a step have a Jacobian
-            free = torch.where(widths > 0, torch.ones_like(widths), self.scale.to(x.device))
+            free = torch.where(self.widths > 0, torch.ones_like(self.scale), self.scale)
             log_det = -free.log().sum().expand(x.shape[0])
-        return z.to(dtype), log_det + volume
+        return z.to(dtype), log_det + self.volume
+
+    def _to(self, device: torch.device) -> None:
+        """Put everything where the records are, once: a training step comes here each time."""
+        if self.widths.device != device:
+            self.map.to(device)
+            self.widths, self.volume = self.widths.to(device), self.volume.to(device)
+            self.shift, self.scale = self.shift.to(device), self.scale.to(device)
 
     def decode(self, z: Tensor) -> Tensor:
         r"""Return records in the user's units, float64, (batch, \*shape).
@@ -126,7 +132,8 @@ class Preprocessing:
         """
         if self.scheme == "identity":
             return z.double()
-        x = self.map.to(z.device).inverse(z.double())
+        self._to(z.device)
+        x = self.map.inverse(z.double())
         levels = [s.levels for s in self.source.supports]
         if any(levels):
             top = torch.tensor(levels, dtype=torch.float64, device=x.device).reshape(self.source.shape) - 1
