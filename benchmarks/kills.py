@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,20 +207,23 @@ class Worker:
     Args:
         kills: how often.
         seed: of every choice and moment.
+        tasks: to choose from, in turn.
         home: where folders are made; ``TASK`` in it is the undisturbed one.
         durations: seconds of each task undisturbed, and of ``startup``, of importing.
         log: file to which lines are added.
     """
 
-    def __init__(self, kills: int, seed: str, home: Path, durations: dict[str, float], log: Path) -> None:
-        self.left, self.rng, self.home, self.durations, self.log = kills, random.Random(seed), home, durations, log
-        self.name = seed.replace("/", "-")
+    def __init__(
+        self, kills: int, seed: str, tasks: Sequence[Task], home: Path, durations: dict[str, float], log: Path
+    ) -> None:
+        self.left, self.tasks, self.home, self.durations, self.log = kills, tasks, home, durations, log
+        self.rng, self.name = random.Random(seed), seed.replace("/", "-")
 
     def work(self, first: int) -> None:
         """Run chains, the tasks in turn from the ``first``, until the kills are used up."""
         number = first
         while self.left > 0:
-            self.chain(TASKS[number % len(TASKS)], self.home / f"{self.name}-{number}")
+            self.chain(self.tasks[number % len(self.tasks)], self.home / f"{self.name}-{number}")
             number += 1
 
     def chain(self, task: Task, folder: Path) -> None:
@@ -296,10 +299,10 @@ class Worker:
 # -- the whole ---------------------------------------------------------------------------------------------------------
 
 
-def undisturbed(home: Path) -> dict[str, float]:
+def undisturbed(tasks: Sequence[Task], home: Path) -> dict[str, float]:
     """Run every task once, in turn; return their seconds, and those of importing in a fresh process."""
     durations = {}
-    for task in TASKS:
+    for task in tasks:
         began = time.monotonic()
         status = finish(start((*task.argv, "--out", str(home / task.name)), home / f"{task.name}.txt", fresh=False))
         durations[task.name] = time.monotonic() - began
@@ -341,23 +344,27 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="chains at a time; one a core")
+    parser.add_argument("--tasks", help=f"some of {','.join(task.name for task in TASKS)}")
     parser.add_argument("--log", type=Path, help="where a line an attempt goes; left out, a temporary file")
     parser.add_argument("--dry", action="store_true", help="leave RESULTS.md alone")
     given = parser.parse_args(argv)
+    tasks = [task for task in TASKS if given.tasks is None or task.name in given.tasks.split(",")]
+    if not tasks:
+        parser.error(f"no such task: {given.tasks}")
     torch.set_num_threads(1)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kills-") as name:
         home = Path(name)
         log = given.log or home / "log.jsonl"
         log.write_text("")
-        durations = undisturbed(home)
+        durations = undisturbed(tasks, home)
         workers = []
         for k in range(given.workers):
             share = given.kills // given.workers + (k < given.kills % given.workers)
-            worker = Worker(share, f"{given.seed}/{k}", home, durations, log)
+            worker = Worker(share, f"{given.seed}/{k}", tasks, home, durations, log)
             if not (pid := os.fork()):
                 try:
-                    worker.work(k * len(TASKS) // given.workers)
+                    worker.work(k * len(tasks) // given.workers)
                     os._exit(0)
                 finally:
                     traceback.print_exc()
@@ -374,7 +381,7 @@ def main(argv: list[str] | None = None) -> int:
         row = {
             "figure": figure(counts),
             "protocol": f"SIGKILL at random moments, {AT_A_SAVE:.0%} in the midst of a save, and resumed to the end: "
-            f"{', '.join(task.name for task in TASKS)}; weights compared byte by byte, rows but for what was timed",
+            f"{', '.join(task.name for task in tasks)}; weights compared byte by byte, rows but for what was timed",
             "wall": f"{seconds:.0f} s",
             "command": f"python -m benchmarks.kills --kills {given.kills} --seed {given.seed}",
         }
