@@ -39,7 +39,7 @@ def test_density_of_two_columns_integrates_to_1(name):
     grid = torch.cartesian_prod(edge, edge)
     with torch.no_grad():
         total = flow.log_prob(grid).exp().sum() * (edge[1] - edge[0]) ** 2
-        moved = (flow.sample(500, generator=stream(0)) - flow._noise(500, stream(0))).abs().mean()
+        moved = (flow.sample(500, generator=stream(0)) - flow.base.sample(500, generator=stream(0))).abs().mean()
     assert moved > 0.1  # far from the identity that it starts as
     assert abs(total - 1) < 2e-4  # a little lies outside
 
@@ -47,7 +47,7 @@ def test_density_of_two_columns_integrates_to_1(name):
 @pytest.mark.parametrize("name", FLOWS)
 def test_log_prob_is_that_of_the_inverse_by_autodiff(name):
     flow = _flow(Event.of((1, 2, 2), "real"), name=name)
-    noise = flow._noise(5, stream(0))
+    noise = flow.base.sample(5, generator=stream(0))
     with torch.no_grad():
         x = flow.sample(5, generator=stream(0))
     jacobians = torch.stack(
@@ -62,7 +62,7 @@ def test_path_has_a_state_a_layer_and_ends_at_the_sample():
     with torch.no_grad():
         path = flow.path(3, generator=stream(0))
         assert torch.equal(path.states[-1], flow.sample(3, generator=stream(0)))
-    assert torch.equal(path.states[0].flatten(1), flow._noise(3, stream(0)))
+    assert torch.equal(path.states[0].flatten(1), flow.base.sample(3, generator=stream(0)))
     assert path.axis == "layer"
     assert path.labels == ("base", *["AffineCoupling", "ActNorm"] * 4)
 
@@ -88,7 +88,7 @@ def test_context_moves_the_density(name):
         assert not torch.allclose(flow.log_prob(x, context=context), flow.log_prob(x))
         sample = flow.sample(4, context=context, generator=stream(0))
         z = flow.transform(sample, context)
-    torch.testing.assert_close(z, flow._noise(4, stream(0)))
+    torch.testing.assert_close(z, flow.base.sample(4, generator=stream(0)))
 
 
 @pytest.mark.parametrize("name", FLOWS)

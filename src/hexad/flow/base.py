@@ -5,58 +5,98 @@ r"""Normalizing flows: a base density seen through an invertible map.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from hexad.event import Event
-from hexad.model import Density, Trajectory
-from hexad.randomness import fresh
+from hexad.flow.bases import StandardNormal
+from hexad.model import Density, Trajectory, Vital
 from hexad.transforms import Compose
 
 __all__ = ["Flow"]
 
+CHECKED = 32  # records on which the inverse is checked
+
 
 class Flow(Density):
-    r"""A flow with a standard normal base on a real event.
+    r"""A base density behind an invertible map, on a real event.
 
     Args:
         event: a real event without cells (dequantised where the data have any).
         transform: the chain f from data to noise, on flattened records (batch, D).
         context: number of context features that the chain takes.
+        base: the density of the noise, of D columns: any model with an exact ``log_prob``; None: standard normal. Its
+            parameters are learned with the chain's.
     """
 
-    def __init__(self, event: Event, transform: Compose, context: int = 0) -> None:
+    def __init__(self, event: Event, transform: Compose, context: int = 0, base: Density | None = None) -> None:
         super().__init__(event)
         if event.kind != "real" or event.measure != "density":
             raise ValueError(f"a flow takes a real event without steps, got {event}: dequantise first")
+        base = StandardNormal(event.dims) if base is None else base
+        if base.event.shape != (event.dims,):
+            raise ValueError(f"the base is of records {base.event.shape}, the flow of {event.dims} columns")
         self.transform = transform
+        self.base = base
         self.context = context
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Fit the activation normalisation, layer by layer, on at most 4,096 records."""
-        self.transform.prepare(x[:4096].flatten(1))
+        """Fit the activation normalisation, layer by layer, on at most 4,096 records, and the base behind it."""
+        self.base.prepare(self.transform.prepare(x[:4096].flatten(1)), generator=generator)
 
     def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return the change-of-variables density."""
         z, log_det = self.transform.forward_and_log_det(x.flatten(1), context)
-        return log_det - 0.5 * (z.square().sum(1) + z.shape[1] * math.log(2 * math.pi))
+        return self.base.log_prob(z) + log_det
 
-    def _noise(self, n: int, generator: torch.Generator | None) -> Tensor:
-        generator = fresh(generator, self.device)
-        return torch.randn(n, self.event.dims, generator=generator, device=self.device, dtype=self.dtype)
+    def loss(
+        self,
+        x: Tensor,
+        *,
+        player: str = "model",
+        context: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        r"""Return :math:`-\log p(x)`, (batch,), or an unbiased estimate of it where a transform has but that."""
+        if not self.transform.estimates:
+            return -self.log_prob(x, context=context)
+        z, log_det = self.transform.estimate_log_det(x.flatten(1), context, generator=generator)
+        return -self.base.log_prob(z) - log_det
+
+    def after_step(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
+        """Move what transforms keep beside their parameters."""
+        self.transform.after_step()
+
+    @torch.no_grad()
+    def vitals(
+        self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Vital, ...]:
+        r"""Return the inverse error: the largest :math:`|f^{-1}(f(x)) - x| / (1 + |x|)` over a few records."""
+        few, given = x[:CHECKED].flatten(1), None if context is None else context[:CHECKED]
+        back = self.transform.inverse(self.transform(few, given), given)
+        error = float(((back - few).abs() / (1 + few.abs())).max())
+        return (Vital("inverse error", error, 0.0, 0.01, "the chain is no longer inverted by its inverse"),)
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Send noise through the inverse chain."""
-        return self.transform.inverse(self._noise(n, generator), context).unflatten(1, self.event.shape)
+        z = self.base.sample(n, generator=generator)
+        return self.transform.inverse(z, context).reshape(n, *self.event.shape)
 
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
-        """Return z_0 to z_K, a state a layer of the chain."""
-        z = self._noise(n, generator)
-        states, labels = [z], ["base"]
-        for transform in reversed(self.transform.transforms):
-            z = transform.inverse(z, context)  # type: ignore[operator]
-            states.append(z)
-            labels.append(type(transform).__name__)
-        return Trajectory(torch.stack(states).unflatten(2, self.event.shape), "layer", tuple(labels))
+        """Return z_0 to z_K, a state a layer of the chain that does more than change a record's shape."""
+        z = self.base.sample(n, generator=generator)
+        layers = list(self.transform.transforms)
+        states, labels = [self._placed(z, len(layers))], ["base"]
+        for k in reversed(range(len(layers))):
+            z = layers[k].inverse(z, context)  # type: ignore[operator]
+            if not layers[k].rearranges:
+                states.append(self._placed(z, k))
+                labels.append(type(layers[k]).__name__)
+        return Trajectory(torch.stack(states), "layer", tuple(labels))
+
+    def _placed(self, z: Tensor, below: int) -> Tensor:
+        """Return what stands behind layer ``below``, its numbers where they will stand in the record."""
+        for layer in reversed(list(self.transform.transforms)[:below]):
+            if layer.rearranges:
+                z = layer.inverse(z)  # type: ignore[operator]
+        return z.reshape(len(z), *self.event.shape)

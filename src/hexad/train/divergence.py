@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hexad.transforms import Compose, Transform
+
 __all__ = ["NOWHERE", "first_bad_layer"]
 
 NOWHERE = "the gradient"
@@ -41,7 +43,23 @@ def first_bad_layer(model: nn.Module, replay: Callable[[], Tensor]) -> str:
 
         return backward_hook
 
+    def watch_map(name: str, layer: Transform) -> None:
+        # a transform is called by its joint computation, which runs no hooks
+        for method in ("forward_and_log_det", "estimate_log_det"):
+            original = getattr(layer, method)
+
+            def watched(*inputs: Any, original: Callable[..., Any] = original, **options: Any) -> Any:
+                output = original(*inputs, **options)
+                if not found and not _finite(output):
+                    found.append(f"the output of transform {name!r} ({type(layer).__name__})")
+                return output
+
+            setattr(layer, method, watched)
+
     handles = []
+    maps = [(name, m) for name, m in model.named_modules() if isinstance(m, Transform) and not isinstance(m, Compose)]
+    for name, layer in maps:
+        watch_map(name, layer)
     for name, module in model.named_modules():
         if name and not list(module.children()):
             handles.append(module.register_forward_hook(watch(name, type(module).__name__)))
@@ -57,6 +75,8 @@ def first_bad_layer(model: nn.Module, replay: Callable[[], Tensor]) -> str:
     finally:
         for handle in handles:
             handle.remove()
+        for _, layer in maps:
+            del layer.forward_and_log_det, layer.estimate_log_det  # the class's own are found again
         model.zero_grad(set_to_none=True)
     return (found + last_grad + [NOWHERE])[0]
 

@@ -19,11 +19,16 @@ __all__ = ["Compose", "Transform"]
 
 
 class Transform(nn.Module, ABC):
-    """An invertible map f of records, the same shape in and out.
+    """An invertible map f of records, as many numbers in as out.
 
     To implement one, give the two joint computations; rows are independent. ``context``, where a transform takes one,
-    is (batch, features).
+    is (batch, features). A transform whose log-determinant is costly sets :attr:`estimates` and gives
+    :meth:`estimate_log_det` beside the exact one. One that keeps what moves with training (a power iteration) moves it
+    in :meth:`after_step` and nowhere else.
     """
+
+    estimates: bool = False  # whether training takes an estimate of the log-determinant
+    rearranges: bool = False  # whether it only changes the shape of a record
 
     @abstractmethod
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -37,6 +42,17 @@ class Transform(nn.Module, ABC):
         """Fit what is fitted from data, once, and return f(x) for the next transform; by default nothing is."""
         with torch.no_grad():
             return self.forward_and_log_det(x)[0]
+
+    def estimate_log_det(
+        self, x: Tensor, context: Tensor | None = None, *, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return z = f(x) and an unbiased estimate of its log-determinant, (batch,), which may be differentiated; by
+        default the exact one.
+        """
+        return self.forward_and_log_det(x, context)
+
+    def after_step(self) -> None:
+        """Move what moves beside the parameters, once a training step; by default nothing does."""
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return f(x)."""
@@ -53,6 +69,7 @@ class Compose(Transform):
     def __init__(self, transforms: Sequence[Transform]) -> None:
         super().__init__()
         self.transforms = nn.ModuleList(transforms)
+        self.estimates = any(transform.estimates for transform in transforms)
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Chain the maps; their log-determinants add up."""
@@ -75,3 +92,18 @@ class Compose(Transform):
         for transform in self.transforms:
             x = transform.prepare(x)  # type: ignore[operator]
         return x
+
+    def estimate_log_det(
+        self, x: Tensor, context: Tensor | None = None, *, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Chain the maps; the estimates add up."""
+        total = x.new_zeros(x.shape[0])
+        for transform in self.transforms:
+            x, log_det = transform.estimate_log_det(x, context, generator=generator)  # type: ignore[operator]
+            total = total + log_det
+        return x, total
+
+    def after_step(self) -> None:
+        """Move what each one moves."""
+        for transform in self.transforms:
+            transform.after_step()  # type: ignore[operator]
