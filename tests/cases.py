@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["CASES", "SOURCES", "Case"]
 
-SOURCES = {"real": "gaussian", "ordinal": "copula", "binary": "tree", "series": "ar2"}
+SOURCES = {"real": "gaussian", "ordinal": "copula", "binary": "tree", "series": "ar2", "picture": "copula as image"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ CASES = (
     Case("nsf", ("real", "ordinal"), {"transforms": 3, "hidden": [32, 32]}),
     Case("maf", ("real", "ordinal"), {"transforms": 3, "hidden": [64]}),
     Case("nsf-ar", ("real", "ordinal"), {"transforms": 2, "hidden": [64]}),
+    Case("glow", ("picture",), {"transforms": 3, "hidden": 8}),
     Case("rbm", ("binary",), {"hidden": 8}),
     Case("ebm", ("real", "ordinal"), {"hidden": [32, 32]}),
     Case("vae", ("real", "ordinal", "binary"), {"hidden": [32], "latent": 4}),

@@ -28,8 +28,9 @@ def real_data() -> Path:
 
 @functools.cache
 def source(name: str) -> hexad.Data:
-    """Return a built-in data set, loaded once."""
-    return hexad.load_data(name)
+    """Return a built-in data set, loaded once; ``NAME as LAYOUT`` in another layout."""
+    name, _, layout = name.partition(" as ")
+    return hexad.load_data(name, **({"layout": layout} if layout else {}))
 
 
 @functools.cache

@@ -92,6 +92,14 @@ def test_the_truth_holds_for_the_records_as_defined_only():
     assert load_data("banana").truth is not None
     assert load_data("banana", step=0.1).truth is None
     assert load_data("copula", drop="x0").truth is None
+    assert load_data("copula", layout="series").truth is None
+
+
+def test_columns_seen_as_pixels_keep_their_law():
+    vectors, pictures = load_data("copula"), load_data("copula", layout="image")
+    assert pictures.event.shape == (1, 2, 2)
+    truth = pictures.truth(pictures.tensor("test"))
+    assert torch.equal(truth, vectors.truth(vectors.tensor("test")))
 
 
 def test_list():

@@ -1,6 +1,7 @@
 """Networks. They know nothing of probability."""
 
+from hexad.nn.convolution import ConvNet
 from hexad.nn.masked import IncrementalPass, MaskedLinear, MaskedMLP
 from hexad.nn.mlp import MLP, ResidualMLP
 
-__all__ = ["MLP", "IncrementalPass", "MaskedLinear", "MaskedMLP", "ResidualMLP"]
+__all__ = ["MLP", "ConvNet", "IncrementalPass", "MaskedLinear", "MaskedMLP", "ResidualMLP"]

@@ -37,7 +37,7 @@ class Recipe:
         closed_form: whether ``prepare`` is its whole fit.
         min_dims: the fewest columns that it takes.
         first_up_to: columns beyond which another of its family is the first choice: a step would be too slow.
-        min_dims: the fewest columns that it takes.
+        unfit: ``unfit(event)`` says why an event of a right layout, kind and size still cannot be taken, or None.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Recipe:
     closed_form: bool = False
     min_dims: int = 1
     first_up_to: float = math.inf
+    unfit: Callable[[Event], str | None] = lambda event: None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -76,7 +77,7 @@ class Recipe:
             return f"{self.name} takes {', '.join(self.schemes)} columns, not {event.kind} ones"
         if event.dims < self.min_dims:
             return f"{self.name} needs at least {self.min_dims} columns, not {event.dims}"
-        return None
+        return self.unfit(event)
 
     def check_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options, each checked against its annotation.

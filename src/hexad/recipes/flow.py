@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from hexad.event import Event
-from hexad.flow import MAF, NSF, RealNVP
+from hexad.flow import MAF, NSF, Glow, RealNVP
 from hexad.recipes.base import Recipe
-from hexad.transforms import Spline
+from hexad.transforms import AffineMap, Spline
 
 __all__ = ["RECIPES"]
 
@@ -73,6 +73,35 @@ def nsf_ar(
     return MAF(event, transforms, hidden or _masked(event), Spline(bins or _bins(event), bound), context)
 
 
+def glow(
+    event: Event,
+    *,
+    transforms: Count = 8,
+    levels: Count | None = None,
+    hidden: Count = 64,
+    blocks: Annotated[int, Field(ge=0)] = 1,
+    coupling: Literal["affine", "spline"] = "affine",
+    bins: Bins = 8,
+    bound: Bound = 3.0,
+    context: int = 0,
+) -> Glow:
+    """Return a Glow of as many levels as leave at least 2 pixels a side."""
+    elementwise = AffineMap() if coupling == "affine" else Spline(bins, bound)
+    return Glow(event, transforms, levels or _levels(*event.shape[1:]), hidden, blocks, elementwise, context)
+
+
+def _levels(height: int, width: int) -> int:
+    if height % 4 or width % 4 or min(height, width) < 8:
+        return 1
+    return 1 + _levels(height // 2, width // 2)
+
+
+def _odd(event: Event) -> str | None:
+    if event.shape[1] % 2 or event.shape[2] % 2:
+        return f"glow takes pictures with even sides, not {event.shape[1]} x {event.shape[2]} pixels"
+    return None
+
+
 def _bins(event: Event) -> int:
     return 16 if event.dims <= 4 else 8
 
@@ -118,5 +147,15 @@ RECIPES = (
         schemes={"ordinal": "logit", "real": "dequantise"},
         can=("log-likelihood", "exact inverse"),
         settings={"lr": 2e-3, "batch_size": 256},
+    ),
+    Recipe(
+        "glow",
+        "flow",
+        glow,
+        schemes={"ordinal": "logit", "real": "dequantise"},
+        layouts=("image",),
+        can=("log-likelihood", "exact inverse"),
+        settings={"lr": 1e-3, "batch_size": 64},
+        unfit=_odd,
     ),
 )

@@ -3,12 +3,15 @@
 from hexad.transforms.affine import ActNorm, Affine
 from hexad.transforms.autoregressive import Autoregressive
 from hexad.transforms.base import Compose, Transform
+from hexad.transforms.convolution import InvertibleConv
 from hexad.transforms.coupling import AffineCoupling, Coupling, SplineCoupling, coupling_masks
 from hexad.transforms.elementwise import AffineMap, Elementwise
 from hexad.transforms.logit import Logit
 from hexad.transforms.lu import LULinear
+from hexad.transforms.part import Part
 from hexad.transforms.permutation import Permutation
 from hexad.transforms.preprocessing import Preprocessing, Scheme
+from hexad.transforms.reshape import Flatten, Squeeze, Unflatten
 from hexad.transforms.spline import Spline
 
 __all__ = [
@@ -20,13 +23,18 @@ __all__ = [
     "Compose",
     "Coupling",
     "Elementwise",
+    "Flatten",
+    "InvertibleConv",
     "LULinear",
     "Logit",
+    "Part",
     "Permutation",
     "Preprocessing",
     "Scheme",
     "Spline",
     "SplineCoupling",
+    "Squeeze",
     "Transform",
+    "Unflatten",
     "coupling_masks",
 ]

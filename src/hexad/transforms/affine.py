@@ -39,11 +39,11 @@ class Affine(Transform):
 
 
 class ActNorm(Transform):
-    r"""The learned map z = (x - shift) exp(-log_scale), set by the data to mean 0 and variance 1 (Kingma and
-    Dhariwal, 2018).
+    r"""The learned map z = (x - shift) exp(-log_scale) of each column or channel, set by the data to mean 0 and
+    variance 1 (Kingma and Dhariwal, 2018).
 
     Args:
-        features: number of columns of a vector record.
+        features: number of columns of a vector record, or of channels of a picture.
     """
 
     def __init__(self, features: int) -> None:
@@ -51,18 +51,26 @@ class ActNorm(Transform):
         self.shift = nn.Parameter(torch.zeros(features))
         self.log_scale = nn.Parameter(torch.zeros(features))
 
+    def _over(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return shift and log_scale as they meet x (batch, features, ...), and the log-determinant's sum."""
+        positions, shape = x[0, 0].numel(), (-1, *[1] * (x.dim() - 2))
+        return self.shift.view(shape), self.log_scale.view(shape), (positions * self.log_scale.sum()).expand(len(x))
+
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the normalised x and minus the sum of log_scale."""
-        return (x - self.shift) * torch.exp(-self.log_scale), -self.log_scale.sum().expand(x.shape[0])
+        shift, log_scale, total = self._over(x)
+        return (x - shift) * torch.exp(-log_scale), -total
 
     def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Undo it."""
-        return z * torch.exp(self.log_scale) + self.shift, self.log_scale.sum().expand(z.shape[0])
+        shift, log_scale, total = self._over(z)
+        return z * torch.exp(log_scale) + shift, total
 
     @torch.no_grad()
     def prepare(self, x: Tensor) -> Tensor:
         """Set shift and scale so that x leaves with mean 0 and variance 1; a constant column keeps its scale."""
-        deviation = x.std(0, correction=0)
-        self.shift.copy_(x.mean(0))
+        values = x.transpose(0, 1).flatten(1)
+        deviation = values.std(1, correction=0)
+        self.shift.copy_(values.mean(1))
         self.log_scale.copy_(torch.where(deviation > 0, deviation, torch.ones_like(deviation)).log())
         return self.forward(x)

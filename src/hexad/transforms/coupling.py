@@ -15,14 +15,14 @@ __all__ = ["AffineCoupling", "Coupling", "SplineCoupling", "coupling_masks"]
 
 
 class Coupling(Transform):
-    r"""Coupling with any elementwise map (Dinh, Krueger and Bengio, 2015).
+    r"""Coupling with any elementwise map (Dinh, Krueger and Bengio, 2015), of columns or of a picture's channels.
 
     .. math:: z_A = x_A, \qquad z_B = f(x_B; \theta(x_A)), \qquad \log|\det| = \textstyle\sum \log f'(x_B; \theta(x_A))
 
     Args:
-        mask: bool (D,), True for the columns of A, which are kept.
-        network: called with the numbers of inputs and outputs; gives a module of ``(x_A, context)``. Its last layer
-            is to start at zero, so that the map starts as the identity.
+        mask: bool (D,), True for the columns (channels) of A, which are kept.
+        network: called with the numbers of inputs and outputs; gives a module of ``(x_A, context)`` that keeps height
+            and width. Its last layer is to start at zero, so that the map starts as the identity.
         elementwise: f.
     """
 
@@ -37,21 +37,21 @@ class Coupling(Transform):
         self.network = network(len(self.kept), elementwise.count * len(self.moved))
 
     def _parameters_by(self, kept: Tensor, context: Tensor | None) -> Tensor:
-        parameters = self.network(kept, context).unflatten(-1, (self.elementwise.count, len(self.moved)))
-        return parameters.transpose(-1, -2)
+        parameters = self.network(kept, context).unflatten(1, (self.elementwise.count, len(self.moved)))
+        return parameters.movedim(1, -1)
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move B by what A says."""
         # index_select: the gradient of x[:, columns] costs several times as much
         parameters = self._parameters_by(x.index_select(1, self.kept), context)
         moved, log_slope = self.elementwise.forward_and_log_slope(x.index_select(1, self.moved), parameters)
-        return x.index_copy(1, self.moved, moved), log_slope.sum(-1)
+        return x.index_copy(1, self.moved, moved), log_slope.flatten(1).sum(1)
 
     def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move B back: A is as it was."""
         parameters = self._parameters_by(z.index_select(1, self.kept), context)
         moved, log_slope = self.elementwise.inverse_and_log_slope(z.index_select(1, self.moved), parameters)
-        return z.index_copy(1, self.moved, moved), log_slope.sum(-1)
+        return z.index_copy(1, self.moved, moved), log_slope.flatten(1).sum(1)
 
 
 class AffineCoupling(Coupling):
