@@ -138,6 +138,13 @@ class GenerativeModel(nn.Module, ABC):
                 return tensor.dtype
         return torch.get_default_dtype()
 
+    @property
+    def work(self) -> int:
+        """Multiplications that one record takes in a pass, roughly: as many as there are parameters; a model that uses
+        a parameter many times, as convolutions do, says so.
+        """
+        return sum(p.numel() for p in self.parameters())
+
     def player_parameters(self, player: str) -> Iterable[nn.Parameter]:
         """Return the parameters that ``player`` moves; by default all of them."""
         return self.parameters()

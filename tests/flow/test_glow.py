@@ -87,3 +87,8 @@ def test_levels_end_at_four_pixels():
     for shape, levels in sides.items():
         flow = build(Event.of(shape, "real"), transforms=1, hidden=4)
         assert sum(type(t).__name__ == "Squeeze" for t in flow.transform.transforms) == levels, shape
+
+
+def test_its_work_counts_every_pixel():
+    flow = _glow((1, 8, 8), 1)
+    assert flow.work == 16 * sum(p.numel() for p in flow.parameters())

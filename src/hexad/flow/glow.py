@@ -88,3 +88,12 @@ class Glow(Flow):
             layers += [Step(moved, network, elementwise) for _ in range(transforms)]
         layers.append(Flatten((channels, height, width)))
         super().__init__(event, Compose(layers), context)
+
+    @property
+    def work(self) -> int:
+        """Multiplications that one record takes: each step's parameters are used at every pixel of its level."""
+        total, pixels = 0, self.event.dims // self.event.shape[0]
+        for layer in self.transform.transforms:
+            pixels = pixels // 4 if isinstance(layer, Squeeze) else pixels
+            total += pixels * sum(p.numel() for p in layer.parameters())
+        return total

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+
+from hexad.model import GenerativeModel
 
 __all__ = ["threads_for"]
 
@@ -19,17 +20,16 @@ SMALL = 5e8  # multiplications of one pass; some milliseconds of one core
 
 
 @contextmanager
-def threads_for(model: nn.Module, rows: int) -> Iterator[int]:
+def threads_for(model: GenerativeModel, rows: int) -> Iterator[int]:
     """Run passes of ``rows`` records through ``model`` on one thread where they are small, and put the number back
     after.
 
     Args:
-        model: on the CPU or elsewhere; only its number of parameters counts.
+        model: on the CPU or elsewhere; only its :attr:`~hexad.model.GenerativeModel.work` counts.
         rows: records of a pass.
     """
     before = torch.get_num_threads()
-    size = max(sum(p.numel() for p in model.parameters()), 1) * rows
-    torch.set_num_threads(1 if size < SMALL else before)
+    torch.set_num_threads(1 if max(model.work, 1) * rows < SMALL else before)
     try:
         yield torch.get_num_threads()
     finally:
