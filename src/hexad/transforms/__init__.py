@@ -3,12 +3,14 @@
 from hexad.transforms.affine import ActNorm, Affine
 from hexad.transforms.autoregressive import Autoregressive
 from hexad.transforms.base import Compose, Transform
+from hexad.transforms.bounded import Bounded
 from hexad.transforms.coupling import AffineCoupling, Coupling, SplineCoupling, coupling_masks
 from hexad.transforms.elementwise import AffineMap, Elementwise
 from hexad.transforms.logit import Logit
 from hexad.transforms.lu import LULinear
 from hexad.transforms.permutation import Permutation
 from hexad.transforms.preprocessing import Preprocessing, Scheme
+from hexad.transforms.softplus import Softplus
 from hexad.transforms.spline import Spline
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "AffineCoupling",
     "AffineMap",
     "Autoregressive",
+    "Bounded",
     "Compose",
     "Coupling",
     "Elementwise",
@@ -25,6 +28,7 @@ __all__ = [
     "Permutation",
     "Preprocessing",
     "Scheme",
+    "Softplus",
     "Spline",
     "SplineCoupling",
     "Transform",
