@@ -132,11 +132,13 @@ def _bounds(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _pair(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)) and any(isinstance(entry, (list, tuple)) for entry in value):
-        return tuple(None if entry is None else _pair(entry) for entry in value)
+        return tuple(_pair(entry) for entry in value)
     return _pair(value)
 
 
 def _pair(value: Any) -> tuple[float | None, float | None] | None:
+    if value is None:
+        return None
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or len(parts) != 2:
         raise InputError(
