@@ -41,7 +41,9 @@ def dependent_columns(x: np.ndarray, stepped: Sequence[bool]) -> dict[int, list[
     x -= x.mean(0)
     x /= np.sqrt(np.square(x).mean(0))
     correlation = x.T @ x / n
-    factor, kept, found = np.zeros((d, d)), [], {}
+    factor = np.zeros((d, d))
+    kept: list[int] = []
+    found: dict[int, list[int]] = {}
     for j in sorted(range(d), key=lambda i: not stepped[i]):
         k = len(kept)
         row = solve_triangular(factor[:k, :k], correlation[kept, j], lower=True) if k else np.zeros(0)
