@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ SUPPORTS = st.one_of(
     st.just(BINARY),
     st.builds(lambda k: Support("ordinal", levels=k), st.integers(2, 256)),
     st.builds(lambda s: Support("real", step=s), st.one_of(st.just(0.0), st.floats(1e-300, 1e300))),
+    st.builds(lambda a, b: Support("real", 0, 0.5, a, b), st.floats(max_value=0.0), st.floats(1e-3, math.inf)),
 )
 
 
@@ -71,6 +73,9 @@ def test_images():
         (lambda: Support("real", step=-1.0), "step must be finite and at least 0"),
         (lambda: Support("real", step=float("nan")), "step must be finite"),
         (lambda: Support("real", levels=3), "has no levels"),
+        (lambda: Support("real", low=1.0, high=1.0), "lower bound must lie below the upper, got 1.0 and 1.0"),
+        (lambda: Support("real", high=float("nan")), "lower bound must lie below"),
+        (lambda: Support("binary", low=0.0), "binary support: has no bounds"),
         (lambda: Event((3,), (REAL,)), "expected 3 supports, got 1"),
         (lambda: Event((1,), (REAL,), names=("a", "b")), "expected 1 names, got 2"),
     ],
@@ -78,6 +83,15 @@ def test_images():
 def test_words_of_errors(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_bounds_stand_in_json_only_where_there_are_any():
+    assert REAL.to_json() == {"kind": "real", "levels": 0, "step": 0.0}  # as before there were bounds
+    assert Support("real", low=0.0).to_json() == {"kind": "real", "levels": 0, "step": 0.0, "low": 0.0}
+    event = Event((2,), (Support("real", low=0.0), Support("real", 0, 0.5, high=3.0)))
+    low, high = event.bounds
+    assert (low.tolist(), high.tolist()) == ([0.0, -math.inf], [math.inf, 3.0])
+    assert repr(event) == "Event((2,), real(0 to inf), real(step=0.5, -inf to 3), vector)"
 
 
 def test_repr():

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Diverged", "InputError", "check_file", "check_names", "check_writable", "choose", "hint", "one_line"]
+__all__ = [
+    "Diverged",
+    "InputError",
+    "check_file",
+    "check_names",
+    "check_writable",
+    "choose",
+    "hint",
+    "one_line",
+    "warn",
+]
 
 LONGEST = 200  # bytes of a name; that of the temporary file beside it is a little longer
 
@@ -32,6 +44,15 @@ def one_line(error: BaseException | str) -> str:
     'a b'
     """
     return " ".join(str(error).split())
+
+
+@cache
+def warn(problem: str) -> None:
+    """Print a problem on standard error, once a process.
+
+    Not by ``warnings``, which a user may have made errors: a problem that stops nothing must stop nothing.
+    """
+    print(f"hexad: warning: {problem}", file=sys.stderr, flush=True)
 
 
 def hint(name: str, names: Iterable[str]) -> str:

@@ -1,8 +1,8 @@
 r"""What one record is: its shape, its layout, and the support of each of its columns.
 
 A column is *binary* (0 or 1), *ordinal* (0 to ``levels - 1``) or *real*. A real column may have been recorded on a
-grid of width ``step``; then a record stands for the cell of that width around it, and its probability is a mass. The
-measure of a
+grid of width ``step``; then a record stands for the cell of that width around it, and its probability is a mass. It may
+have bounds, which are declared and never found: a value lies between them. The measure of a
 record follows: ``mass`` where every column has a cell, ``density`` where none has, ``mixed`` otherwise.
 """
 
@@ -31,11 +31,14 @@ class Support:
         kind: ``binary``, ``ordinal`` or ``real``.
         levels: number of values of an ordinal column (0 to ``levels - 1``); 2 for a binary one, 0 for a real one.
         step: width of the grid on which a real column was recorded, in its own units; 0 for none.
+        low, high: bounds of a real column, in its own units; infinite where it has none.
     """
 
     kind: Kind
     levels: int = 0
     step: float = 0.0
+    low: float = -math.inf
+    high: float = math.inf
 
     def __post_init__(self) -> None:
         if self.kind == "binary":
@@ -48,16 +51,33 @@ class Support:
             raise ValueError(f"support: kind must be binary, ordinal or real, got {self.kind!r}")
         if not (self.step >= 0 and math.isfinite(self.step)):
             raise ValueError(f"real support: step must be finite and at least 0, got {self.step}")
+        if not (self.low < self.high and self.high > -math.inf and self.low < math.inf):
+            raise ValueError(f"real support: the lower bound must lie below the upper, got {self.low} and {self.high}")
+        if self.bounded and self.kind != "real":
+            raise ValueError(f"{self.kind} support: has no bounds, got {self.low} and {self.high}")
 
     @property
     def width(self) -> float:
         """Width of a cell: 1 for binary and ordinal columns, ``step`` for real ones (0: no cell)."""
         return self.step if self.kind == "real" else 1.0
 
+    @property
+    def bounded(self) -> bool:
+        """Whether the column has a bound."""
+        return math.isfinite(self.low) or math.isfinite(self.high)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON form; bounds stand in it where there are any."""
+        ends = {"low": self.low, "high": self.high}
+        bounds = {name: value for name, value in ends.items() if math.isfinite(value)}
+        return {"kind": self.kind, "levels": self.levels, "step": self.step} | bounds
+
     def __str__(self) -> str:
         if self.kind == "ordinal":
             return f"ordinal({self.levels})"
-        return f"real(step={self.step:g})" if self.kind == "real" and self.step else self.kind
+        said = [f"step={self.step:g}"] if self.kind == "real" and self.step else []
+        said += [f"{self.low:g} to {self.high:g}"] if self.bounded else []
+        return f"{self.kind}({', '.join(said)})" if said else self.kind
 
 
 @dataclass(frozen=True)
@@ -125,6 +145,12 @@ class Event:
         """Widths of the columns' cells (0: none), float64 of the event's shape."""
         return torch.tensor([s.width for s in self.supports], dtype=torch.float64).reshape(self.shape)
 
+    @property
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """Lower and upper bounds of the columns (infinite: none), each float64 of the event's shape."""
+        low, high = ([getattr(s, end) for s in self.supports] for end in ("low", "high"))
+        return tuple(torch.tensor(v, dtype=torch.float64).reshape(self.shape) for v in (low, high))  # type: ignore[return-value]
+
     def with_support(self, support: Support | Sequence[Support]) -> Event:
         """Return this event with other supports: one for all columns, or one each."""
         supports = (support,) * self.dims if isinstance(support, Support) else tuple(support)
@@ -134,7 +160,7 @@ class Event:
         """Return a JSON form of the event; equal supports are stored once."""
         unique = list(dict.fromkeys(self.supports))
         stored = unique if len(unique) == 1 else self.supports
-        supports = [{"kind": s.kind, "levels": s.levels, "step": s.step} for s in stored]
+        supports = [support.to_json() for support in stored]
         return {"shape": list(self.shape), "layout": self.layout, "supports": supports, "names": list(self.names)}
 
     @classmethod

@@ -18,12 +18,14 @@ from hexad.transforms import (
     AffineCoupling,
     AffineMap,
     Autoregressive,
+    Bounded,
     Compose,
     Coupling,
     Elementwise,
     Logit,
     LULinear,
     Permutation,
+    Softplus,
     Spline,
     SplineCoupling,
     Transform,
@@ -47,10 +49,18 @@ def _masked(features: int, elementwise: Elementwise, context: int = 0) -> Autore
     return Autoregressive(features, elementwise, (16, 12), order=order, context=context, activation=nn.SiLU)
 
 
+def _cycled(d: int, *values: float) -> torch.Tensor:
+    return torch.tensor([values[i % len(values)] for i in range(d)], dtype=torch.float32)
+
+
 MAPS = {
     "affine": lambda d: Affine(torch.randn(d), torch.rand(d) + 0.1),
     "actnorm": lambda d: _perturbed(ActNorm(d)),
     "logit": lambda d: Logit(0.05),
+    "softplus": lambda d: Softplus(),
+    "bounded": lambda d: Bounded(
+        _cycled(d, 0, 0, -math.inf), _cycled(d, 1, math.inf, 1.5, math.inf), torch.rand(d) + 0.5
+    ),
     "permutation": lambda d: Permutation(torch.randperm(d)),
     "coupling": lambda d: _perturbed(_coupling(d)),
     "spline-coupling": lambda d: _perturbed(_coupling(d, kind=SplineCoupling), 0.5),
@@ -64,7 +74,7 @@ MAPS = {
 def _made(name: str, d: int, dtype: torch.dtype, n: int, seed: int = 0) -> tuple[Transform, torch.Tensor]:
     with fork(seed):
         return MAPS[name](d).to(dtype), (
-            torch.rand(n, d, dtype=torch.float64) if name == "logit" else torch.randn(n, d)
+            torch.rand(n, d, dtype=torch.float64) if name in ("logit", "bounded") else torch.randn(n, d)
         ).to(dtype)
 
 

@@ -35,6 +35,7 @@ class Data:
         given: the context that models are given, or None.
         format: how records are held outside.
         truth: exact log-probability of records (n, ...) in the user's units, float64 (n,); None where it is not known.
+        notes: what the user should know before a model is trained on them, a line each.
     """
 
     event: Event
@@ -48,6 +49,7 @@ class Data:
     format: Format
     given: str | None = None
     truth: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     def split(self, split: str) -> Any:
         """Return the records of a split, in the user's units.

@@ -144,7 +144,13 @@ def _check_finite(x: Any, names: tuple[str, ...], where: str) -> None:
         return
     else:
         columns = zip(names, x.reshape(len(x), -1).T, strict=True) if names else [("", x.reshape(len(x), -1))]
-    found = {name: bad for name, values in columns if (bad := ~np.isfinite(values)).any()}
+    found: dict[str, np.ndarray] = {}
+    held = ""
+    for name, values in columns:
+        bad = ~np.isfinite(values)
+        if bad.any():
+            held = held or f"{values[bad][0]}"
+            found[name] = bad
     if not found:
         return
     name, bad = next(iter(found.items()))
@@ -155,7 +161,8 @@ def _check_finite(x: Any, names: tuple[str, ...], where: str) -> None:
     drop = f", or leave out with --data drop={','.join(found)}" if names else ""
     raise InputError(
         f"{where}: {column}{int(bad.sum())} values are missing (NA, ?, empty, NaN) or infinite, "
-        f"first in rows {listed((rows + 1).tolist(), 3)} (the first is row 1){others}; fill them{drop}"
+        f"first in rows {listed((rows + 1).tolist(), 3)} (the first is row 1), where it holds {held}{others}; "
+        f"fill them{drop}"
     )
 
 
@@ -164,7 +171,7 @@ def check_spread(train: np.ndarray, real: Sequence[bool], names: tuple[str, ...]
 
     Args:
         train: training records, float (n, D).
-        real: which columns are real.
+        real: which columns are looked at: those that are real and were not given a step, which makes them masses.
         names: their names.
         where: the source's name.
 
@@ -195,5 +202,5 @@ def check_spread(train: np.ndarray, real: Sequence[bool], names: tuple[str, ...]
         said.append(f"duplicated: {listed(f'{name} (equal to {twin})' for name, twin in twins.items())}")
     raise InputError(
         f"{where}: columns that are {' and '.join(said)}; no density exists for them, "
-        f"leave them out with --data drop={','.join([*constant, *twins])}"
+        f"leave them out with --data drop={','.join([*constant, *twins])}, or give their grid with --data step=..."
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from hexad.checks import InputError
 from hexad.data.arrangement import Arrangement
+from hexad.data.bounds import bounds_of, check_bounds
 from hexad.data.options import Options, per_column
 from hexad.data.raw import Raw
 from hexad.data.steps import find_step
@@ -39,8 +40,9 @@ def find_event(raw: Raw, arrangement: Arrangement, names: tuple[str, ...], optio
     pooled = not isinstance(options.support, (tuple, dict))
     ordinal = _levels(raw, train, default, kinds, pooled)
     steps = _steps(train, arrangement, kinds, per_column(options.step, names, dims, "step"), options.step)
+    bounds = bounds_of(options.bounds, kinds, names)
     supports = [
-        Support(kind, levels=levels[i] or ordinal[i]) if kind == "ordinal" else Support(kind, step=steps[i])
+        Support(kind, levels=levels[i] or ordinal[i]) if kind == "ordinal" else Support(kind, 0, steps[i], *bounds[i])
         for i, kind in enumerate(kinds)
     ]
     event = Event(arrangement.shape, tuple(supports), arrangement.layout, names if len(names) == dims else ())
@@ -95,7 +97,7 @@ def _steps(train: np.ndarray, arrangement: Arrangement, kinds: list[str], given:
 
 
 def check_values(x: np.ndarray, event: Event, where: str, found: bool = False) -> None:
-    """Check that binary and ordinal columns hold levels.
+    """Check that binary and ordinal columns hold levels, and bounded ones values within their bounds.
 
     Args:
         x: records (n, *event.shape).
@@ -104,8 +106,9 @@ def check_values(x: np.ndarray, event: Event, where: str, found: bool = False) -
         found: whether the levels were found on the training split, so that the option can be named.
 
     Raises:
-        InputError: a value is no whole number from 0 to levels - 1.
+        InputError: a value is no whole number from 0 to levels - 1, or outside a bound.
     """
+    check_bounds(x, event, where)
     limits = np.array([support.levels - 1 for support in event.supports])
     if not limits.any() or (limits < 0).all():
         return

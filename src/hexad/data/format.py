@@ -12,13 +12,14 @@ from torch import Tensor
 
 from hexad.checks import InputError, hint
 from hexad.data.arrangement import Arrangement
+from hexad.data.bounds import limits
 from hexad.data.columns import check_numbers, listed
 from hexad.data.context import ContextEncoder
 from hexad.data.detect import check_values
 from hexad.data.forms.memory import is_frame, numbers, to_pandas
 from hexad.data.raw import Raw
 from hexad.data.steps import decimals
-from hexad.event import Event
+from hexad.event import Event, Support
 
 __all__ = ["Format"]
 
@@ -83,8 +84,14 @@ class Format:
         """
         array = self._columns(x, where) if is_frame(x) else self._array(x, where)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            rows = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
-            raise InputError(f"{where}: missing or infinite values in rows {listed((rows + 1).tolist(), 3)}; fill them")
+            bad = ~np.isfinite(array.reshape(len(array), -1))
+            row, column = (int(i) for i in np.argwhere(bad)[0])
+            name = f"column {self.event.names[column]}" if self.event.names else f"element {column} of a record"
+            rows = listed((np.flatnonzero(bad.any(axis=1)) + 1).tolist(), 3)
+            raise InputError(
+                f"{where}: {name} holds {array.reshape(len(array), -1)[row, column]} in row {row + 1}; expected no "
+                f"missing or infinite values, they are in rows {rows}; fill them"
+            )
         check_values(array, self.event, where)
         kind = {torch.uint8: np.uint8, torch.int64: np.int64, torch.float64: np.float64}[self.dtype]
         return torch.from_numpy(np.array(array, dtype=kind, order="C"))
@@ -137,15 +144,19 @@ class Format:
         return out if full_precision else _cast(out, self.dtypes[0])
 
     def _snap(self, flat: np.ndarray) -> None:
-        """Move values (n, D) in place to their levels and grids."""
-        grids: dict[tuple[float, float, int], list[int]] = {}
+        """Move values (n, D) in place to their levels and grids, and into their bounds."""
+        grids: dict[tuple[Support, float, str], list[int]] = {}
         for i, support in enumerate(self.event.supports):
-            start = self.offsets[i] if self.offsets else 0.0
-            grids.setdefault((support.width, start, support.levels), []).append(i)
-        for (width, start, levels), columns in grids.items():
+            kind = self.dtypes[i if self.container == "frame" else 0] if support.bounded else ""
+            grids.setdefault((support, self.offsets[i] if self.offsets else 0.0, kind), []).append(i)
+        for (support, start, kind), columns in grids.items():
+            width, levels = support.width, support.levels
+            values = flat[:, columns]
+            if support.bounded:
+                values = values.clip(*limits(support, _plain(kind), start))
+                flat[:, columns] = values
             if not width:
                 continue
-            values = flat[:, columns]
             if levels:
                 flat[:, columns] = np.rint(values).clip(0, levels - 1)
                 continue

@@ -15,13 +15,14 @@ from hexad.data.arrangement import Arrangement, arrange
 from hexad.data.base import Data, fingerprint
 from hexad.data.columns import check_numbers, check_spread, select
 from hexad.data.context import ContextEncoder
+from hexad.data.dependence import dependence_note
 from hexad.data.detect import binarized, find_event, values_of
 from hexad.data.format import Format
 from hexad.data.forms import read_path
 from hexad.data.forms.memory import read as read_memory
 from hexad.data.forms.opening import stem
 from hexad.data.forms.pictures import resized
-from hexad.data.options import Options
+from hexad.data.options import Options, per_column
 from hexad.data.raw import Raw
 from hexad.data.sources import SOURCES
 from hexad.data.splits import make_splits
@@ -39,7 +40,7 @@ def load_data(source: Any, **options: Any) -> Data:
     Args:
         source: ``"digits"`` or another built-in name; a file or folder (``str`` or ``Path``); an array, a tensor, a
             frame of pandas, polars or pyarrow, any iterable of arrays with a length, or ``{"train": ...}`` of these.
-        options: ``support levels step binarize resize columns drop context layout split``, see :class:`Options`.
+        options: ``support levels step bounds binarize resize columns drop context layout split``, see :class:`Options`.
 
     Raises:
         InputError: the source cannot be read, or an option does not fit it; one line says what to do.
@@ -83,9 +84,13 @@ def _build(
         raw, options = _binarize(raw, arrangement, names, options)
     event = find_event(raw, arrangement, names, options)
     train = arrangement.inside(values_of(raw.first)).reshape(len(raw.first), -1)
+    notes: tuple[str, ...] = ()
     if arrangement.layout in ("vector", "series"):
         labels = names or tuple(f"x{i}" for i in range(event.dims))
-        check_spread(train, [support.kind == "real" for support in event.supports], labels, raw.where)
+        given = per_column(options.step, names, event.dims, "step")
+        looked = [s.kind == "real" and not step for s, step in zip(event.supports, given, strict=True)]
+        check_spread(train, looked, labels, raw.where)
+        notes = _notes(train[:, looked], event, looked, labels)
     if raw.is_frame and arrangement.layout != "series":
         raw.parts = {split: x.reset_index(drop=True) for split, x in raw.parts.items()}
     source |= {"fingerprint": fingerprint(raw.parts), "splits": how}
@@ -102,7 +107,17 @@ def _build(
         format=form,
         given=options.context,
         truth=truth,
+        notes=notes,
     )
+
+
+def _notes(train: np.ndarray, event: Event, looked: list[bool], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the user should know of the columns that were looked at; those of a series are modelled alone."""
+    chosen = [i for i, wanted in enumerate(looked) if wanted]
+    if event.layout != "vector" or len(chosen) < 2:
+        return ()
+    note = dependence_note(train, [event.supports[i].step > 0 for i in chosen], [names[i] for i in chosen])
+    return () if note is None else (note,)
 
 
 def _resize(raw: Raw, arrangement: Arrangement, options: Options) -> tuple[Raw, Arrangement]:
@@ -124,7 +139,9 @@ def _resize(raw: Raw, arrangement: Arrangement, options: Options) -> tuple[Raw, 
 def _binarize(raw: Raw, arrangement: Arrangement, names: tuple[str, ...], options: Options) -> tuple[Raw, Options]:
     cut = binarized(raw, arrangement, names, options)
     kept = {
-        key: value for key, value in options.__dict__.items() if key not in ("support", "levels", "step", "binarize")
+        key: value
+        for key, value in options.__dict__.items()
+        if key not in ("support", "levels", "step", "bounds", "binarize")
     }
     return cut, Options(**kept, support="binary")
 

@@ -24,6 +24,7 @@ class Options:
         support: ``binary``, ``ordinal`` or ``real``: one for all columns, a list, or a mapping by name.
         levels: number of levels of ordinal columns: one for all, a list, or a mapping by name.
         step: width of the grid of real columns, 0 for none: one for all, a list, or a mapping by name.
+        bounds: (low, high) of real columns, None for an open side: one pair for all, a list, or a mapping by name.
         binarize: threshold above which a value is 1: a fraction of the largest level, or a value of a real column.
         resize: (height, width) of pictures.
         columns: columns to keep.
@@ -36,6 +37,7 @@ class Options:
     support: Any = None
     levels: Any = None
     step: Any = None
+    bounds: Any = None
     binarize: float | None = None
     resize: tuple[int, int] | None = None
     columns: tuple[str, ...] | None = None
@@ -78,7 +80,7 @@ def per_column(value: Any, names: tuple[str, ...], dims: int, what: str) -> list
         for name in value:
             choose(name, names, f"column in --data {what}")
         return [value.get(name) for name in names]
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) and not (what == "bounds" and any(isinstance(e, float) for e in value)):
         if len(value) != dims:
             raise InputError(f"data option {what}: a list needs one entry a column, {dims}, got {len(value)}")
         return list(value)
@@ -123,6 +125,34 @@ def _each(read: Any) -> Any:
         return read(value)
 
     return read_all
+
+
+def _bounds(value: Any) -> Any:
+    """Return one pair, a tuple of pairs or a mapping to pairs; None stands for no bounds."""
+    if isinstance(value, Mapping):
+        return {str(name): _pair(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)) and any(isinstance(entry, (list, tuple)) for entry in value):
+        return tuple(_pair(entry) for entry in value)
+    return _pair(value)
+
+
+def _pair(value: Any) -> tuple[float | None, float | None] | None:
+    if value is None:
+        return None
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or len(parts) != 2:
+        raise InputError(
+            "data option bounds: expected [low, high] with null for an open side, such as bounds=[0,null] or "
+            f'bounds={{"age": [0, 120]}}, got {value!r}'
+        )
+    opened = ((None, "", -math.inf), (None, "", math.inf))
+    low, high = (
+        None if (end.strip() if isinstance(end, str) else end) in none else _number(end, "bounds", -math.inf)
+        for end, none in zip(parts, opened, strict=True)
+    )
+    if low is not None and high is not None and not low < high:
+        raise InputError(f"data option bounds: the lower must lie below the upper, got {low:g} and {high:g}")
+    return None if low is None and high is None else (low, high)
 
 
 def _level(value: Any) -> int:
@@ -172,6 +202,7 @@ READERS: dict[str, Any] = {
     "support": _each(lambda value: choose(value, SUPPORTS, "support")),
     "levels": _each(_level),
     "step": _each(lambda value: _number(value, "step", 0)),
+    "bounds": _bounds,
     "binarize": _binarize,
     "resize": _resize,
     "columns": _names("columns"),

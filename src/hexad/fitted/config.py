@@ -38,6 +38,8 @@ class _Support(_Form):
     kind: Literal["binary", "ordinal", "real"]
     levels: int = Field(ge=0)
     step: float = Field(ge=0)
+    low: float | None = None
+    high: float | None = None
 
 
 class _Event(_Form):
@@ -94,6 +96,7 @@ class _Preprocessing(_Form):
     scheme: Literal["identity", "standard", "dequantise", "logit", "unit"]
     shift: list[float] = Field(default=[0.0], min_length=1)
     scale: list[Annotated[float, Field(gt=0)]] = Field(default=[1.0], min_length=1)
+    unit: list[Annotated[float, Field(gt=0)]] = Field(default=[1.0], min_length=1)
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import hexad
-from hexad.checks import InputError, check_writable, hint
+from hexad.checks import InputError, check_writable, hint, warn
 from hexad.data import Data, load_data
 from hexad.event import Event
 from hexad.fitted.base import Fitted
@@ -105,6 +105,8 @@ class Run:
 
         def begin() -> None:
             announce()
+            for note in self.data.notes if progress and processes.first else ():
+                warn(note)
             if self.folder:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 write_json(self.folder / "config.json", self.config.model_dump())

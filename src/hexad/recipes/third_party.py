@@ -16,14 +16,13 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, get_args
 
-from hexad.checks import InputError, choose, one_line
+from hexad.checks import InputError, choose, one_line, warn
 from hexad.event import Layout
 from hexad.recipes.base import FAMILIES, Recipe
 from hexad.train import Settings
@@ -74,15 +73,6 @@ def clash(name: str) -> str | None:
     """Return the problem of a package that declares a model by the name of one of Hexad's own; nothing is imported."""
     entry = next((entry for entry in _declared() if entry.name == name), None)
     return None if entry is None else _refused(entry, name, (name,), ())
-
-
-@cache
-def warn(problem: str) -> None:
-    """Print a problem on standard error, once a process.
-
-    Not by ``warnings``, which a user may have made errors: a broken package must not stop a model that needs it not.
-    """
-    print(f"hexad: warning: {problem}", file=sys.stderr, flush=True)
 
 
 @cache

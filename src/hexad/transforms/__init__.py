@@ -4,6 +4,7 @@ from hexad.transforms.affine import ActNorm, Affine
 from hexad.transforms.autoregressive import Autoregressive
 from hexad.transforms.base import Compose, Transform
 from hexad.transforms.convolution import InvertibleConv
+from hexad.transforms.bounded import Bounded
 from hexad.transforms.coupling import AffineCoupling, Coupling, SplineCoupling, coupling_masks
 from hexad.transforms.elementwise import AffineMap, Elementwise
 from hexad.transforms.logit import Logit
@@ -12,6 +13,7 @@ from hexad.transforms.part import Part
 from hexad.transforms.permutation import Permutation
 from hexad.transforms.preprocessing import Preprocessing, Scheme
 from hexad.transforms.reshape import Flatten, Squeeze, Unflatten
+from hexad.transforms.softplus import Softplus
 from hexad.transforms.spline import Spline
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "AffineCoupling",
     "AffineMap",
     "Autoregressive",
+    "Bounded",
     "Compose",
     "Coupling",
     "Elementwise",
@@ -31,6 +34,7 @@ __all__ = [
     "Permutation",
     "Preprocessing",
     "Scheme",
+    "Softplus",
     "Spline",
     "SplineCoupling",
     "Squeeze",

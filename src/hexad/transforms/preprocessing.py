@@ -4,6 +4,12 @@ A :class:`Preprocessing` is fitted on the training split before the model exists
 from it: standardising a column with a recorded step makes a column with a scaled step. It runs in float64, so that
 multiplying a column by a power of two changes no bit behind it, and no absolute constant sees raw units.
 
+Real columns with declared bounds (:class:`~hexad.event.Support`) are mapped onto the reals before they are
+standardised, by :class:`~hexad.transforms.Bounded`, under every scheme that takes real columns but ``identity``. Where
+such a column has a step too, its records are drawn from their cells, also under ``standard``: behind the map cells are
+no longer of one width. A cell reaches only as far as the bound does, where no mass lies beyond. Columns of a series
+stay as they are, since a forecast's mean is no mean behind a curved map.
+
 =============  ==========================================================================================
 ``identity``   nothing; binary and ordinal codes go in as they are
 ``standard``   (x - mean) / deviation a column; recorded steps are scaled along, masses stay masses
@@ -15,6 +21,7 @@ multiplying a column by a power of two changes no bit behind it, and no absolute
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import torch
@@ -25,11 +32,14 @@ from hexad.likelihood import LogLikelihood
 from hexad.randomness import fresh
 from hexad.transforms.affine import Affine
 from hexad.transforms.base import Compose, Transform
+from hexad.transforms.bounded import Bounded
 from hexad.transforms.logit import Logit
 
 __all__ = ["Preprocessing", "Scheme"]
 
 Scheme = Literal["identity", "standard", "dequantise", "logit", "unit"]
+
+POINTS = 8  # of a cell, where mean and deviation behind a curved map are fitted
 
 
 class Preprocessing:
@@ -40,22 +50,40 @@ class Preprocessing:
     Args:
         source: the event of the user's records.
         scheme: one of the table above.
-        shift, scale: of the affine map, float64, shaped as a record.
+        shift, scale: of the affine map, float64, shaped as a record; of bounded columns, behind the bounds' map.
         alpha: the margin of the logit.
+        unit: of bounded columns, for :class:`~hexad.transforms.Bounded`.
 
     Attributes:
-        dequantises: whether records are drawn from their cells, so that likelihoods become bounds.
+        dequantises: whether columns are drawn from their cells, so that likelihoods become bounds.
     """
 
-    def __init__(self, source: Event, scheme: Scheme, shift: Tensor, scale: Tensor, alpha: float = 0.05) -> None:
+    def __init__(
+        self,
+        source: Event,
+        scheme: Scheme,
+        shift: Tensor,
+        scale: Tensor,
+        alpha: float = 0.05,
+        unit: Tensor | None = None,
+    ) -> None:
         if scheme not in get_args(Scheme):
             raise ValueError(f"preprocessing: expected one of {', '.join(get_args(Scheme))}, got {scheme!r}")
         self.source, self.scheme, self.shift, self.scale, self.alpha = source, scheme, shift, scale, alpha
         self.widths = source.widths
-        self.dequantises = scheme in ("dequantise", "logit", "unit") and bool((self.widths > 0).any())
-        cells = self.widths if self.dequantises else torch.ones_like(self.widths)
-        self.volume = torch.where(cells > 0, cells, torch.ones_like(cells)).log().sum()
+        self.unit = torch.ones_like(shift) if unit is None else unit
+        self.low, self.high = _bounds(source, scheme)
+        bounded = self.low.isfinite() | self.high.isfinite()
+        self.bounded = bool(bounded.any())
+        # the widths of the cells that are drawn from, and the scales of columns whose cells stay cells
+        self.drawn = torch.where(bounded | torch.tensor(scheme != "standard"), self.widths, 0.0)
+        self.dequantises = scheme != "identity" and bool((self.drawn > 0).any())
+        self.volume = torch.where(self.drawn > 0, self.drawn, 1.0).log().sum()
+        kept = (self.widths > 0) & (self.drawn == 0)
+        self.kept = torch.where(kept, scale, 1.0).log().sum()
         maps: list[Transform] = [Affine(shift, scale)]
+        if self.bounded:
+            maps.insert(0, Bounded(self.low, self.high, self.unit))
         if scheme == "logit":
             maps.append(Logit(alpha))
         self.map = Compose(maps)
@@ -71,23 +99,25 @@ class Preprocessing:
         drawn = scheme != "standard"
         spread = event.widths.square() / 12 if drawn else zeros
         shift, scale = x.mean(0), (x.var(0, correction=0) + spread).sqrt()
-        scale = torch.where(scale > 0, scale, ones)
+        shift, scale, unit = _fit_bounded(event, scheme, x, shift, scale)
+        # a constant column has no spread but that of its cell
+        scale = torch.where(scale > 0, scale, torch.where(event.widths > 0, event.widths, ones))
         levels = torch.tensor([s.levels for s in event.supports], dtype=torch.float64).reshape(event.shape)
         if scheme == "logit" and not bool((levels > 0).all()):
             raise ValueError(f"the logit scheme takes binary and ordinal columns, got {event}: use dequantise")
         if scheme in ("logit", "unit"):
             # an ordinal cell reaches from k - 1/2 to k + 1/2, all of them from -1/2 to levels - 1/2
             low, half = -0.5 * ones, levels / 2
-            unit = (low, 2 * half) if scheme == "logit" else (low + half, half)
-            shift, scale = torch.where(levels > 0, unit[0], shift), torch.where(levels > 0, unit[1], scale)
-        return cls(event, scheme, shift, scale, alpha)
+            whole = (low, 2 * half) if scheme == "logit" else (low + half, half)
+            shift, scale = torch.where(levels > 0, whole[0], shift), torch.where(levels > 0, whole[1], scale)
+        return cls(event, scheme, shift, scale, alpha, unit)
 
     def _model_event(self) -> Event:
         if self.scheme == "identity":
             return self.source
         steps = [0.0] * self.source.dims
         if self.scheme == "standard":
-            steps = (self.widths / self.scale).flatten().tolist()
+            steps = torch.where(self.drawn > 0, 0.0, self.widths / self.scale).flatten().tolist()
         return self.source.with_support([Support("real", step=step) for step in steps])
 
     def encode(
@@ -107,23 +137,30 @@ class Preprocessing:
         if self.scheme == "identity":
             return x.to(dtype), torch.zeros(x.shape[0], dtype=torch.float64, device=x.device)
         self._to(x.device)
-        x = x.double()
+        x, volume = x.double(), self.volume
         if self.dequantises:
-            noise = torch.rand(x.shape, generator=fresh(generator, x.device), device=x.device)
-            x = x + noise.double().sub_(0.5).mul_(self.widths)
+            noise = torch.rand(x.shape, generator=fresh(generator, x.device), device=x.device).double().sub_(0.5)
+            x, volume = self._in_bounds(x, noise) if self.bounded else (x + noise.mul_(self.drawn), volume)
         z, log_det = self.map.forward_and_log_det(x)
         if self.scheme == "standard":
             # the mass of a cell does not change with its units: only columns without a step have a Jacobian
-            free = torch.where(self.widths > 0, torch.ones_like(self.scale), self.scale)
-            log_det = -free.log().sum().expand(x.shape[0])
-        return z.to(dtype), log_det + self.volume
+            log_det = log_det + self.kept
+        return z.to(dtype), log_det + volume
+
+    def _in_bounds(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a point of each cell, cut at the bounds, from noise in [-1/2, 1/2), and the cells' log volumes."""
+        low, high = (x - self.drawn / 2).maximum(self.low), (x + self.drawn / 2).minimum(self.high)
+        # the middle of the grid of the noise: a point on a bound has no image
+        drawn = low + (noise + (0.5 + 2.0**-25)) * (high - low)
+        volume = torch.where(self.drawn > 0, high - low, 1.0).log().flatten(1).sum(1)
+        return torch.where(self.drawn > 0, drawn, x), volume
 
     def _to(self, device: torch.device) -> None:
         """Put everything where the records are, once: a training step comes here each time."""
         if self.widths.device != device:
             self.map.to(device)
-            self.widths, self.volume = self.widths.to(device), self.volume.to(device)
-            self.shift, self.scale = self.shift.to(device), self.scale.to(device)
+            for name in ("widths", "drawn", "volume", "kept", "shift", "scale", "unit", "low", "high"):
+                setattr(self, name, getattr(self, name).to(device))
 
     def decode(self, z: Tensor) -> Tensor:
         r"""Return records in the user's units, float64, (batch, \*shape).
@@ -152,6 +189,8 @@ class Preprocessing:
         if self.scheme != "identity":
             shift, scale = self.shift.flatten().tolist(), self.scale.flatten().tolist()
             form |= {"shift": _packed(shift), "scale": _packed(scale)}
+        if self.bounded:
+            form["unit"] = _packed(self.unit.flatten().tolist())
         if self.scheme == "logit":
             form["alpha"] = self.alpha
         return form
@@ -163,17 +202,53 @@ class Preprocessing:
         Raises:
             ValueError: its numbers are not one, or one a column.
         """
-        fill = {"shift": [0.0], "scale": [1.0]} | form
+        fill = {"shift": [0.0], "scale": [1.0], "unit": [1.0]} | form
         tensors = []
-        for key in ("shift", "scale"):
+        for key in ("shift", "scale", "unit"):
             values = torch.tensor(fill[key], dtype=torch.float64)
             if len(values) not in (1, event.dims):
                 raise ValueError(f"preprocessing: {len(values)} numbers of {key}, expected 1 or {event.dims}")
             tensors.append(values.expand(event.dims).reshape(event.shape).clone())
-        return cls(event, fill["scheme"], tensors[0], tensors[1], fill.get("alpha", 0.05))
+        return cls(event, fill["scheme"], tensors[0], tensors[1], fill.get("alpha", 0.05), tensors[2])
 
     def __repr__(self) -> str:
         return f"Preprocessing({self.scheme}: {self.source} -> {self.event})"
+
+
+def _bounds(event: Event, scheme: Scheme) -> tuple[Tensor, Tensor]:
+    """Return the bounds that are mapped, infinite where none is."""
+    low, high = event.bounds
+    if scheme != "identity" and event.layout != "series":
+        return low, high
+    return torch.full_like(low, -torch.inf), torch.full_like(high, torch.inf)
+
+
+def _fit_bounded(
+    event: Event, scheme: Scheme, x: Tensor, shift: Tensor, scale: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return shift, scale and unit with those of bounded columns set: the unit is the mean distance from the bound.
+
+    Mean and deviation behind the map are those of POINTS evenly spread points of each cell.
+    """
+    low, high = _bounds(event, scheme)
+    below, above, unit = low.isfinite(), high.isfinite(), torch.ones_like(scale)
+    bounded = below | above
+    if not bool(bounded.any()):
+        return shift, scale, unit
+    distance = torch.where(below, shift - low, torch.where(above, high - shift, 1.0))
+    unit = torch.where((below ^ above) & (distance > 0), distance, unit)
+    # a first fit of nothing: its cells are cut at the bounds, its map is the bounds' alone
+    first = Preprocessing(event, scheme, torch.zeros_like(shift), torch.ones_like(scale), unit=unit)
+    count = POINTS if first.dequantises else 1
+    offsets = [(k + 0.5) / count - 0.5 for k in range(count)]
+
+    def mean(of: Callable[[Tensor], Tensor]) -> Tensor:
+        parts = [of(first.map.forward(first._in_bounds(x, torch.full_like(x, u))[0])).mean(0) for u in offsets]
+        return torch.stack(parts).mean(0)
+
+    center = mean(lambda z: z)
+    deviation = mean(lambda z: (z - center).square()).sqrt()
+    return torch.where(bounded, center, shift), torch.where(bounded, deviation, scale), unit
 
 
 def _packed(values: list[float]) -> list[float]:
