@@ -3,8 +3,8 @@
 from hexad.transforms.affine import ActNorm, Affine
 from hexad.transforms.autoregressive import Autoregressive
 from hexad.transforms.base import Compose, Transform
-from hexad.transforms.convolution import InvertibleConv
 from hexad.transforms.bounded import Bounded
+from hexad.transforms.convolution import InvertibleConv
 from hexad.transforms.coupling import AffineCoupling, Coupling, SplineCoupling, coupling_masks
 from hexad.transforms.elementwise import AffineMap, Elementwise
 from hexad.transforms.logit import Logit
