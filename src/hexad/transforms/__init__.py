@@ -8,8 +8,11 @@ from hexad.transforms.elementwise import AffineMap, Elementwise
 from hexad.transforms.logit import Logit
 from hexad.transforms.lu import LULinear
 from hexad.transforms.permutation import Permutation
+from hexad.transforms.planar import Planar
 from hexad.transforms.preprocessing import Preprocessing, Scheme
+from hexad.transforms.radial import Radial
 from hexad.transforms.spline import Spline
+from hexad.transforms.sylvester import Sylvester
 
 __all__ = [
     "ActNorm",
@@ -23,10 +26,13 @@ __all__ = [
     "LULinear",
     "Logit",
     "Permutation",
+    "Planar",
     "Preprocessing",
+    "Radial",
     "Scheme",
     "Spline",
     "SplineCoupling",
+    "Sylvester",
     "Transform",
     "coupling_masks",
 ]
