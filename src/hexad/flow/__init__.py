@@ -2,17 +2,22 @@
 
 from hexad.flow.base import Flow
 from hexad.flow.bases import Mixture, StandardNormal, Student
+from hexad.flow.distribution import FlowDistribution
 from hexad.flow.maf import MAF
 from hexad.flow.nsf import NSF
 from hexad.flow.planar import PlanarFlow
 from hexad.flow.radial import RadialFlow
 from hexad.flow.realnvp import RealNVP
 from hexad.flow.sylvester import SylvesterFlow
+from hexad.flow.variational import EnergyFit, FlowBridge, annealed_log_z, fit_to_energy, importance_log_weights
 
 __all__ = [
     "MAF",
     "NSF",
+    "EnergyFit",
     "Flow",
+    "FlowBridge",
+    "FlowDistribution",
     "Mixture",
     "PlanarFlow",
     "RadialFlow",
@@ -20,4 +25,7 @@ __all__ = [
     "StandardNormal",
     "Student",
     "SylvesterFlow",
+    "annealed_log_z",
+    "fit_to_energy",
+    "importance_log_weights",
 ]
