@@ -77,7 +77,7 @@ class FlowDistribution(Distribution):
         x = self.flow.sample(shape.numel(), context=self._rows(shape), generator=generator)
         return x.reshape(shape + self.event_shape)
 
-    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:  # type: ignore[override]
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Return draws, (*sample_shape, *batch_shape, *event_shape), that can be differentiated.
 
         Raises:
@@ -88,7 +88,7 @@ class FlowDistribution(Distribution):
         return self._draw(sample_shape)
 
     @torch.no_grad()
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:  # type: ignore[override]
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Return draws, (*sample_shape, *batch_shape, *event_shape)."""
         return self._draw(sample_shape)
 
