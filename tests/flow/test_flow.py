@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hexad.event import Event, Support
-from hexad.flow import MAF, NSF, Flow, RealNVP
+from hexad.flow import MAF, NSF, Flow, PlanarFlow, RadialFlow, RealNVP, SylvesterFlow
 from hexad.randomness import fork, stream
 from hexad.testing import check_model
 from hexad.transforms import ActNorm, Compose, Permutation, Spline, coupling_masks
@@ -20,12 +20,18 @@ FLOWS: dict[str, Callable[..., Flow]] = {
     "nsf": NSF,
     "maf": MAF,
     "nsf-ar": partial(MAF, elementwise=Spline()),
+    "planar": PlanarFlow,
+    "radial": RadialFlow,
+    "sylvester": SylvesterFlow,
 }
+PLAIN = ("planar", "radial", "sylvester")  # without networks
 
 
 def _flow(event: Event, size: float = 0.1, context: int = 0, name: str = "realnvp") -> Flow:
     with fork(1):
-        flow = FLOWS[name](event, transforms=4, hidden=(16,), context=context).double()
+        sizes = {} if name in PLAIN else {"hidden": (16,)}
+        flow = FLOWS[name](event, transforms=4, context=context, **sizes).double()
+        size = 5 * size if name in PLAIN else size
         with torch.no_grad():
             for parameter in flow.parameters():
                 parameter.add_(size * torch.randn_like(parameter))

@@ -25,9 +25,12 @@ from hexad.transforms import (
     Logit,
     LULinear,
     Permutation,
+    Planar,
+    Radial,
     Softplus,
     Spline,
     SplineCoupling,
+    Sylvester,
     Transform,
 )
 
@@ -67,6 +70,9 @@ MAPS = {
     "autoregressive": lambda d: _perturbed(_masked(d, AffineMap())),
     "spline-autoregressive": lambda d: _perturbed(_masked(d, Spline(5, 3.0)), 0.5),
     "lu": lambda d: _perturbed(LULinear(d)),
+    "planar": lambda d: _perturbed(Planar(d), 1.0),
+    "radial": lambda d: _perturbed(Radial(d), 1.0),
+    "sylvester": lambda d: _perturbed(Sylvester(d, max(1, d - 1)), 1.0),
     "compose": lambda d: Compose([_perturbed(_coupling(d)), Permutation(torch.randperm(d)), _perturbed(ActNorm(d))]),
 }
 
@@ -212,3 +218,63 @@ def test_compose_prepares_each_on_what_the_ones_before_it_make():
 def test_words_of_errors(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize("name", ["planar", "radial", "sylvester"])
+def test_maps_of_free_parameters_start_as_the_identity_and_read_their_context(name):
+    made = {"planar": Planar, "radial": Radial, "sylvester": lambda d, context: Sylvester(d, 2, context)}[name]
+    with fork(0):
+        layer, x, context = made(3, context=2).double(), torch.randn(4, 3).double(), torch.randn(4, 2).double()
+    z, log_det = layer.forward_and_log_det(x, context)
+    torch.testing.assert_close(z, x)
+    torch.testing.assert_close(log_det, torch.zeros(4).double(), rtol=0, atol=1e-7)
+    with fork(1):
+        _perturbed(layer, 1.0)
+    z, log_det = layer.forward_and_log_det(x, context)
+    assert not torch.allclose(z, layer.forward(x))
+    torch.testing.assert_close(layer.forward(x), layer.forward(x, 0 * context))
+    back, back_log_det = layer.inverse_and_log_det(z, context)
+    torch.testing.assert_close(back, x)
+    torch.testing.assert_close(back_log_det, -log_det)
+    rows = [layer.forward_and_log_det(x[i : i + 1], context[i : i + 1]) for i in range(4)]
+    torch.testing.assert_close(z, torch.cat([row[0] for row in rows]))
+
+
+@pytest.mark.parametrize("name", ["planar", "radial", "sylvester"])
+@pytest.mark.parametrize("size", [3.0, 30.0])
+def test_maps_of_free_parameters_are_invertible_whatever_these_are(name, size):
+    # where the least slope is 0.001, rounding of z moves x a thousandfold: z is what must come back
+    with fork(2):
+        layer = _perturbed(MAPS[name](3), size).double()
+        x = 3 * torch.randn(200, 3).double()
+    z, log_det = layer.forward_and_log_det(x)
+    assert torch.isfinite(log_det).all()
+    jacobian = _jacobian(layer.forward, x)
+    assert (torch.linalg.det(jacobian) > 0).all()
+    torch.testing.assert_close(layer.forward(layer.inverse(z)), z, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["planar", "radial", "sylvester"])
+def test_inverses_have_the_gradients_of_the_implicit_function(name):
+    transform, z = _made(name, 3, torch.float64, 2, seed=4)
+    parameters = dict(transform.named_parameters())
+
+    def inverse(*values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        given = dict(zip(parameters, values, strict=True))
+        return torch.func.functional_call(_Inverse(transform), {f"map.{k}": v for k, v in given.items()}, (z,))
+
+    assert torch.autograd.gradcheck(inverse, tuple(parameters.values()))
+
+
+class _Inverse(nn.Module):
+    def __init__(self, transform: Transform) -> None:
+        super().__init__()
+        self.map = transform
+
+    def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.map.inverse_and_log_det(z)
+
+
+def test_sylvester_words():
+    with pytest.raises(ValueError, match="directions must be from 1 to the 3 columns, got 4"):
+        Sylvester(3, 4)

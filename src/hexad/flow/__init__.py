@@ -2,9 +2,32 @@
 
 from hexad.flow.base import Flow
 from hexad.flow.bases import Mixture, StandardNormal, Student
+from hexad.flow.distribution import FlowDistribution
 from hexad.flow.glow import Glow
 from hexad.flow.maf import MAF
 from hexad.flow.nsf import NSF
+from hexad.flow.planar import PlanarFlow
+from hexad.flow.radial import RadialFlow
 from hexad.flow.realnvp import RealNVP
+from hexad.flow.sylvester import SylvesterFlow
+from hexad.flow.variational import EnergyFit, FlowBridge, annealed_log_z, fit_to_energy, importance_log_weights
 
 __all__ = ["MAF", "NSF", "Flow", "Glow", "Mixture", "RealNVP", "StandardNormal", "Student"]
+__all__ = [
+    "MAF",
+    "NSF",
+    "EnergyFit",
+    "Flow",
+    "FlowBridge",
+    "FlowDistribution",
+    "Mixture",
+    "PlanarFlow",
+    "RadialFlow",
+    "RealNVP",
+    "StandardNormal",
+    "Student",
+    "SylvesterFlow",
+    "annealed_log_z",
+    "fit_to_energy",
+    "importance_log_weights",
+]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hexad.event import Event
 from hexad.flow.bases import StandardNormal
+from hexad.flow.distribution import FlowDistribution
 from hexad.model import Density, Trajectory, Vital
 from hexad.transforms import Compose
 
@@ -81,6 +82,10 @@ class Flow(Density):
         """Send noise through the inverse chain."""
         z = self.base.sample(n, generator=generator)
         return self.transform.inverse(z, context).reshape(n, *self.event.shape)
+
+    def distribution(self, context: Tensor | None = None) -> FlowDistribution:
+        """Return the flow as one of torch's distributions, which draws from torch's global stream."""
+        return FlowDistribution(self, context)
 
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return z_0 to z_K, a state a layer of the chain that does more than change a record's shape."""

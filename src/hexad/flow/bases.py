@@ -11,7 +11,7 @@ from hexad.event import Event
 from hexad.model import Density, Trajectory
 from hexad.randomness import fresh
 
-__all__ = ["Mixture", "StandardNormal", "Student"]
+__all__ = ["Mixture", "StandardNormal", "Student", "draws_are_differentiable"]
 
 
 class _Base(Density):
@@ -75,9 +75,9 @@ class Student(_Base):
         return (scale - (nu + 1) / 2 * torch.log1p(x.square() / nu)).sum(1)
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        r"""Return n draws, (n, features): a normal over the root of a :math:`\chi^2_\nu / \nu`."""
+        r"""Return n draws, (n, features): a normal over the root of a :math:`\chi^2_\nu / \nu`; differentiable."""
         generator = fresh(generator, self.device)
-        nu = (1 + self.log_excess.detach().exp()).double().expand(n, -1)
+        nu = (1 + self.log_excess.exp()).double().expand(n, -1)
         gamma = torch._standard_gamma(nu / 2, generator=generator)  # the only gamma that takes a generator
         return self._normal(n, generator) / (2 * gamma / nu).sqrt().to(self.dtype)
 
@@ -99,6 +99,17 @@ class Mixture(_Base):
         self.means = nn.Parameter(torch.randn(components, features) if components > 1 else torch.zeros(1, features))
         self.log_scales = nn.Parameter(torch.zeros(components, features))
 
+    @torch.no_grad()
+    def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
+        """Set the means to random records, and the scales to the deviations of all; of one component, to its fit."""
+        deviation = x.std(0, correction=0)
+        self.log_scales.copy_(torch.where(deviation > 0, deviation, torch.ones_like(deviation)).log())
+        if len(self.means) == 1:
+            self.means.copy_(x.mean(0))
+        else:
+            which = torch.randint(len(x), (len(self.means),), generator=fresh(generator, x.device), device=x.device)
+            self.means.copy_(x[which])
+
     def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return the log-density, (batch,)."""
         z = (x[:, None] - self.means) * torch.exp(-self.log_scales)
@@ -110,3 +121,10 @@ class Mixture(_Base):
         generator = fresh(generator, self.device)
         which = torch.multinomial(self.logits.detach().softmax(0), n, replacement=True, generator=generator)
         return self._normal(n, generator) * self.log_scales[which].exp() + self.means[which]
+
+
+def draws_are_differentiable(base: Density) -> bool:
+    """Return whether draws carry the gradient of every parameter of the base; a choice of components does not."""
+    if (isinstance(base, Mixture) and len(base.means) > 1) or not isinstance(base, _Base):
+        return not any(parameter.requires_grad for parameter in base.parameters())
+    return True

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from hexad.event import Event
 from hexad.flow.base import Flow
+from hexad.model import Density
 from hexad.transforms import ActNorm, AffineMap, Autoregressive, Compose, Elementwise, Transform
 
 __all__ = ["MAF"]
@@ -25,6 +26,7 @@ class MAF(Flow):
         hidden: widths of the hidden layers of each one's network.
         elementwise: the map of a column; None: affine.
         context: number of context features.
+        base: the density of the noise; None: standard normal.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class MAF(Flow):
         hidden: Sequence[int] = (128, 128),
         elementwise: Elementwise | None = None,
         context: int = 0,
+        base: Density | None = None,
     ) -> None:
         elementwise = AffineMap() if elementwise is None else elementwise
         layers: list[Transform] = []
@@ -43,4 +46,4 @@ class MAF(Flow):
                 ActNorm(event.dims),
                 Autoregressive(event.dims, elementwise, hidden, order=order, context=context),
             ]
-        super().__init__(event, Compose(layers), context)
+        super().__init__(event, Compose(layers), context, base)

@@ -8,6 +8,7 @@ from torch import nn
 
 from hexad.event import Event
 from hexad.flow.base import Flow
+from hexad.model import Density
 from hexad.nn import MLP
 from hexad.transforms import ActNorm, Compose, LULinear, SplineCoupling, Transform, coupling_masks
 
@@ -28,6 +29,7 @@ class NSF(Flow):
         bound: the splines move what lies in [-bound, bound], in units of standard deviations.
         linear: whether a learned linear map, as LU factors, goes before each coupling; it has D^2 parameters.
         context: number of context features.
+        base: the density of the noise; None: standard normal.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class NSF(Flow):
         bound: float = 3.0,
         linear: bool = True,
         context: int = 0,
+        base: Density | None = None,
     ) -> None:
         if event.dims < 2:
             raise ValueError("coupling needs at least 2 columns")
@@ -52,4 +55,4 @@ class NSF(Flow):
             if linear:
                 layers.append(LULinear(event.dims))
             layers.append(SplineCoupling(mask, network, bins, bound))
-        super().__init__(event, Compose(layers), context)
+        super().__init__(event, Compose(layers), context, base)

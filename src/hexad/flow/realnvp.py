@@ -10,6 +10,7 @@ from torch import nn
 
 from hexad.event import Event
 from hexad.flow.base import Flow
+from hexad.model import Density
 from hexad.nn import MLP
 from hexad.transforms import ActNorm, AffineCoupling, Compose, Transform, coupling_masks
 
@@ -27,9 +28,17 @@ class RealNVP(Flow):
         transforms: number of couplings.
         hidden: widths of the hidden layers of each coupling's network.
         context: number of context features.
+        base: the density of the noise; None: standard normal.
     """
 
-    def __init__(self, event: Event, transforms: int = 8, hidden: Sequence[int] = (128, 128), context: int = 0) -> None:
+    def __init__(
+        self,
+        event: Event,
+        transforms: int = 8,
+        hidden: Sequence[int] = (128, 128),
+        context: int = 0,
+        base: Density | None = None,
+    ) -> None:
         if event.dims < 2:
             raise ValueError("coupling needs at least 2 columns")
 
@@ -40,4 +49,4 @@ class RealNVP(Flow):
         layers: list[Transform] = []
         for mask in coupling_masks(event.dims, transforms):
             layers += [ActNorm(event.dims), AffineCoupling(mask, network)]
-        super().__init__(event, Compose(layers), context)
+        super().__init__(event, Compose(layers), context, base)

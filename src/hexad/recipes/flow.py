@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from hexad.checks import InputError
 from hexad.event import Event
-from hexad.flow import MAF, NSF, Glow, RealNVP
+from hexad.flow import MAF, NSF, Glow, Mixture, PlanarFlow, RadialFlow, RealNVP, Student, SylvesterFlow
+from hexad.model import Density
 from hexad.recipes.base import Recipe
 from hexad.transforms import AffineMap, Spline
 
@@ -17,6 +19,7 @@ Count = Annotated[int, Field(ge=1)]
 Widths = Annotated[tuple[Count, ...], Field(min_length=1)]
 Bins = Annotated[int, Field(ge=2, le=500)]
 Bound = Annotated[float, Field(gt=0)]
+Base = Literal["normal", "student", "mixture", "learned"]
 
 
 def realnvp(
@@ -24,11 +27,14 @@ def realnvp(
     *,
     transforms: Count | None = None,
     hidden: Widths | None = None,
+    base: Base = "normal",
     context: int = 0,
 ) -> RealNVP:
     """Return a RealNVP whose networks are as wide as the record wants; few columns want more couplings instead."""
     width = min(256, max(64, 4 * event.dims))
-    return RealNVP(event, transforms or (12 if event.dims <= 4 else 8), hidden or (width, width), context)
+    return RealNVP(
+        event, transforms or (12 if event.dims <= 4 else 8), hidden or (width, width), context, _base(event, base)
+    )
 
 
 def nsf(
@@ -39,6 +45,7 @@ def nsf(
     bins: Bins | None = None,
     bound: Bound = 3.0,
     linear: bool | None = None,
+    base: Base = "normal",
     context: int = 0,
 ) -> NSF:
     """Return a neural spline flow of couplings: finer bins for few columns, linear maps unless they are the bulk."""
@@ -46,7 +53,7 @@ def nsf(
     if linear is None:
         linear = event.dims <= 256
     transforms, hidden = transforms or (4 if event.dims <= 4 else 6), hidden or (width, width)
-    return NSF(event, transforms, hidden, bins or _bins(event), bound, linear, context)
+    return NSF(event, transforms, hidden, bins or _bins(event), bound, linear, context, _base(event, base))
 
 
 def maf(
@@ -54,10 +61,11 @@ def maf(
     *,
     transforms: Count = 5,
     hidden: Widths | None = None,
+    base: Base = "normal",
     context: int = 0,
 ) -> MAF:
     """Return a masked autoregressive flow with affine maps."""
-    return MAF(event, transforms, hidden or _masked(event), context=context)
+    return MAF(event, transforms, hidden or _masked(event), context=context, base=_base(event, base))
 
 
 def nsf_ar(
@@ -67,10 +75,48 @@ def nsf_ar(
     hidden: Widths | None = None,
     bins: Bins | None = None,
     bound: Bound = 3.0,
+    base: Base = "normal",
     context: int = 0,
 ) -> MAF:
     """Return an autoregressive neural spline flow."""
-    return MAF(event, transforms, hidden or _masked(event), Spline(bins or _bins(event), bound), context)
+    spline = Spline(bins or _bins(event), bound)
+    return MAF(event, transforms, hidden or _masked(event), spline, context, _base(event, base))
+
+
+def planar(event: Event, *, transforms: Count | None = None, base: Base = "normal", context: int = 0) -> PlanarFlow:
+    """Return a planar flow, of more maps the more columns there are."""
+    return PlanarFlow(event, transforms or min(32, max(16, 2 * event.dims)), context, _base(event, base))
+
+
+def radial(event: Event, *, transforms: Count | None = None, base: Base = "normal", context: int = 0) -> RadialFlow:
+    """Return a radial flow, of more maps the more columns there are."""
+    return RadialFlow(event, transforms or min(32, max(16, 2 * event.dims)), context, _base(event, base))
+
+
+def sylvester(
+    event: Event,
+    *,
+    transforms: Count | None = None,
+    directions: Count | None = None,
+    base: Base = "normal",
+    context: int = 0,
+) -> SylvesterFlow:
+    """Return a Sylvester flow that bends all columns, or 16 directions of many; few columns want more maps instead."""
+    if directions is not None and directions > event.dims:
+        raise InputError(
+            f"option directions={directions} of sylvester: the data have {event.dims} columns, expected at most as many"
+        )
+    transforms = transforms or (16 if event.dims <= 4 else 8)
+    return SylvesterFlow(event, transforms, directions, context, _base(event, base))
+
+
+def _base(event: Event, name: Base) -> Density | None:
+    """Return the base of that name; None: the standard normal."""
+    if name == "student":
+        return Student(event.dims)
+    if name == "normal":
+        return None
+    return Mixture(event.dims, 8 if name == "mixture" else 1)
 
 
 def glow(
@@ -157,5 +203,29 @@ RECIPES = (
         can=("log-likelihood", "exact inverse"),
         settings={"lr": 1e-3, "batch_size": 64},
         unfit=_odd,
+    ),
+    Recipe(
+        "planar",
+        "flow",
+        planar,
+        schemes={"ordinal": "logit", "real": "dequantise"},
+        can=("log-likelihood", "exact inverse"),
+        settings={"lr": 2e-3, "batch_size": 256},
+    ),
+    Recipe(
+        "radial",
+        "flow",
+        radial,
+        schemes={"ordinal": "logit", "real": "dequantise"},
+        can=("log-likelihood", "exact inverse"),
+        settings={"lr": 2e-3, "batch_size": 256},
+    ),
+    Recipe(
+        "sylvester",
+        "flow",
+        sylvester,
+        schemes={"ordinal": "logit", "real": "dequantise"},
+        can=("log-likelihood", "exact inverse"),
+        settings={"lr": 2e-3, "batch_size": 256},
     ),
 )

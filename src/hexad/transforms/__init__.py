@@ -11,10 +11,13 @@ from hexad.transforms.logit import Logit
 from hexad.transforms.lu import LULinear
 from hexad.transforms.part import Part
 from hexad.transforms.permutation import Permutation
+from hexad.transforms.planar import Planar
 from hexad.transforms.preprocessing import Preprocessing, Scheme
+from hexad.transforms.radial import Radial
 from hexad.transforms.reshape import Flatten, Squeeze, Unflatten
 from hexad.transforms.softplus import Softplus
 from hexad.transforms.spline import Spline
+from hexad.transforms.sylvester import Sylvester
 
 __all__ = [
     "ActNorm",
@@ -32,12 +35,15 @@ __all__ = [
     "Logit",
     "Part",
     "Permutation",
+    "Planar",
     "Preprocessing",
+    "Radial",
     "Scheme",
     "Softplus",
     "Spline",
     "SplineCoupling",
     "Squeeze",
+    "Sylvester",
     "Transform",
     "Unflatten",
     "coupling_masks",
