@@ -30,9 +30,12 @@ class _Thresholded(Surjection):
         self.features, self.context = features, context
         self.inner = conditional(features, AffineMap(), layers, hidden, features + context)
 
-    def _free(self, said: Tensor, context: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def noise(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return n normal draws."""
+        return normal_noise(n, self.features, generator, device=generator.device, dtype=torch.float64)
+
+    def _free(self, said: Tensor, noise: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return u, (batch, features), and its log-density, (batch,)."""
-        noise = normal_noise(len(said), self.features, generator, device=said.device, dtype=said.dtype)
         zero = torch.zeros_like(noise)
         u, log_det = self.inner.forward_and_log_det(noise, beside(said, context, self.context))
         return u, normal_log_prob(noise, zero, zero).sum(1) - log_det
@@ -72,10 +75,10 @@ class Argmax(_Thresholded):
         self.register_buffer("first", (pairs[:, 1] == 0).nonzero()[:, 0])
         self.table = (event.dims, event.levels)
 
-    def draw(self, x: Tensor, context: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def place(self, x: Tensor, noise: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return scores of which each column's largest is the record's, and log q there."""
         own = x.index_select(1, self.column) == self.level  # one a column
-        u, log_q = self._free(own.to(x.dtype), context, generator)
+        u, log_q = self._free(own.to(x.dtype), noise, context)
         largest = u.gather(1, self.first + x.long()).index_select(1, self.column)
         v = torch.where(own, u, largest - softplus(largest - u))
         return v, log_q - torch.where(own, torch.zeros_like(u), logsigmoid(largest - u)).sum(1)
@@ -110,7 +113,7 @@ class Signs(_Thresholded):
     words = "argmax surjection, as signs"
 
     column: Tensor
-    place: Tensor
+    worth: Tensor
     top: Tensor
 
     def __init__(self, event: Event, layers: int = 2, hidden: Sequence[int] = (128, 128), context: int = 0) -> None:
@@ -119,17 +122,17 @@ class Signs(_Thresholded):
         pairs = pairs.reshape(-1, 2)
         super().__init__(event, len(pairs), layers, hidden, context)
         self.register_buffer("column", pairs[:, 0])
-        self.register_buffer("place", pairs[:, 1])
+        self.register_buffer("worth", pairs[:, 1])
         self.register_buffer("top", torch.tensor(tops))
 
-    def draw(self, x: Tensor, context: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def place(self, x: Tensor, noise: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return reals that have the signs of the record's digits, and log q there."""
-        signs = (2 * ((x.long().index_select(1, self.column) // self.place) % 2) - 1).to(x.dtype)
-        u, log_q = self._free(signs, context, generator)
+        signs = (2 * ((x.long().index_select(1, self.column) // self.worth) % 2) - 1).to(x.dtype)
+        u, log_q = self._free(signs, noise, context)
         return signs * softplus(u), log_q - logsigmoid(u).sum(1)
 
     def records(self, v: Tensor) -> Tensor:
         """Return the number that the signs are the digits of."""
-        digits = (v > 0) * self.place
+        digits = (v > 0) * self.worth
         number = torch.zeros(len(v), len(self.top), dtype=torch.long, device=v.device)
         return number.index_add_(1, self.column, digits).minimum(self.top).to(v.dtype)

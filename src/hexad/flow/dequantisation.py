@@ -61,7 +61,7 @@ class Dequantisation(Surjection):
             raise ValueError("variational dequantisation: no column has cells, real columns have them by their steps")
         self.context = context
         self.register_buffer("cells", widths.nonzero()[:, 0])
-        self.register_buffer("widths", widths[widths > 0].to(torch.get_default_dtype()))
+        self.register_buffer("widths", widths[widths > 0])
         levels = torch.tensor([float(support.levels) for support in event.supports])
         self.register_buffer("top", levels - 1)
         self.codes = event.kind != "real"
@@ -69,13 +69,16 @@ class Dequantisation(Surjection):
         self.outer = Compose(outer)
         self.inner = conditional(len(self.cells), Spline(bins, 0.5), layers, hidden, event.dims + context)
 
-    def draw(self, x: Tensor, context: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return a point of each record's cell and log q there."""
+    def noise(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return n uniform points of the cube."""
         # in float64 the numbers of row i are the same whatever rows follow it
-        noise = torch.rand(len(x), len(self.cells), generator=generator, device=x.device, dtype=torch.float64) - 0.5
+        return torch.rand(n, len(self.cells), generator=generator, device=generator.device, dtype=torch.float64) - 0.5
+
+    def place(self, x: Tensor, noise: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return a point of each record's cell and log q there."""
         said = 2 * x / self.top - 1 if self.codes else x
-        u, log_det = self.inner.forward_and_log_det(noise.to(x.dtype), beside(said, context, self.context))
-        v, log_outer = self.outer.forward_and_log_det(x.index_add(1, self.cells, u * self.widths))
+        u, log_det = self.inner.forward_and_log_det(noise, beside(said, context, self.context))
+        v, log_outer = self.outer.forward_and_log_det(x.index_add(1, self.cells, u * self.widths.to(u)))
         return v, -log_det - log_outer - self.widths.log().sum()
 
     def records(self, v: Tensor) -> Tensor:

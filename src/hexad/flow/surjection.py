@@ -24,7 +24,7 @@ from hexad.nn import MLP
 from hexad.randomness import fresh
 from hexad.transforms import Compose, Coupling, Elementwise, coupling_masks
 
-__all__ = ["Surjection", "SurjectiveFlow", "conditional"]
+__all__ = ["Surjection", "SurjectiveFlow", "beside", "conditional"]
 
 ROWS = 4096  # rows, draws included, that are scored at once
 
@@ -32,9 +32,9 @@ ROWS = 4096  # rows, draws included, that are scored at once
 class Surjection(nn.Module, ABC):
     """A many-to-one map r from reals v to records x, and a law q(v | x) on the reals that map to x.
 
-    To implement one: (1) call ``super().__init__(event, features)``; (2) give :meth:`records`; (3) give :meth:`draw`,
-    whose v all map to x; (4) where v can be seen in the records' units before it is rounded, give :meth:`unrounded`;
-    (5) set :attr:`words`. Records and reals are flattened here.
+    To implement one: (1) call ``super().__init__(event, features)``; (2) give :meth:`records`; (3) give :meth:`noise`
+    and :meth:`place`, whose v all map to x; (4) where v can be seen in the records' units before it is rounded, give
+    :meth:`unrounded`; (5) set :attr:`words`. Records and reals are flattened here.
 
     Args:
         event: what one record is.
@@ -53,10 +53,14 @@ class Surjection(nn.Module, ABC):
         self.space = event.with_support(real) if features == event.dims else Event.of(features, real)
 
     @abstractmethod
-    def draw(self, x: Tensor, context: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return a draw v of q(v | x), (batch, features), and log q there, (batch,), of records (batch, D).
+    def noise(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return what n draws of q are made of, (n, ...); row i is the same whatever rows follow it."""
 
-        Row i is the same whatever rows follow it; gradients reach the parameters of q through both.
+    @abstractmethod
+    def place(self, x: Tensor, noise: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the draw v of q(v | x) that the noise makes, (batch, features), and log q(v | x), (batch,).
+
+        Gradients reach the parameters of q through both.
         """
 
     @abstractmethod
@@ -90,7 +94,8 @@ class SurjectiveFlow(LowerBound):
         self.surjection = surjection
 
     def _drawn(self, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        v, log_q = self.surjection.draw(x.flatten(1), context, fresh(generator, x.device))
+        noise = self.surjection.noise(len(x), fresh(generator, x.device))
+        v, log_q = self.surjection.place(x.flatten(1), noise.to(x.dtype), context)
         return v.unflatten(1, self.flow.event.shape), log_q
 
     @torch.no_grad()
@@ -209,5 +214,5 @@ def conditional(features: int, elementwise: Elementwise, layers: int, hidden: Se
 
 
 def beside(said: Tensor, context: Tensor | None, features: int) -> Tensor:
-    """Return what the record says and the context, (batch, ... + features); a context left out counts as zeros."""
+    """Return what a record says, (batch, ...), and the context beside it, zeros where it is left out."""
     return torch.cat([said, said.new_zeros(len(said), features) if context is None else context], 1)
