@@ -18,15 +18,16 @@ import torch
 from torch import Tensor, nn
 
 from hexad.event import Event, Support
+from hexad.flow.base import Flow
 from hexad.likelihood import LogLikelihood, importance_bound
-from hexad.model import Density, LowerBound, Trajectory, Vital
+from hexad.model import LowerBound, Trajectory, Vital
 from hexad.nn import MLP
 from hexad.randomness import fresh
 from hexad.transforms import Compose, Coupling, Elementwise, coupling_masks
 
 __all__ = ["Surjection", "SurjectiveFlow", "beside", "conditional"]
 
-ROWS = 4096  # rows, draws included, that are scored at once
+ROWS = 4096  # rows, draws included, that are looked at at once
 
 
 class Surjection(nn.Module, ABC):
@@ -73,11 +74,11 @@ class Surjection(nn.Module, ABC):
 
 
 class SurjectiveFlow(LowerBound):
-    r"""A density on reals seen through a many-to-one map, trained with the law that goes back.
+    r"""A flow on reals seen through a many-to-one map, trained with the law that goes back.
 
     Args:
         event: what one record is: codes as they are, or reals with steps.
-        flow: p(v), a density on ``surjection.space``; its parameters are learned with those of q.
+        flow: p(v), a flow on ``surjection.space``; its parameters are learned with those of q.
         surjection: r and q(v | x).
 
     Attributes:
@@ -86,7 +87,7 @@ class SurjectiveFlow(LowerBound):
 
     draws = 16
 
-    def __init__(self, event: Event, flow: Density, surjection: Surjection) -> None:
+    def __init__(self, event: Event, flow: Flow, surjection: Surjection) -> None:
         super().__init__(event)
         if flow.event.shape != surjection.space.shape:
             raise ValueError(f"the flow is of records {flow.event.shape}, expected {surjection.space.shape}")
@@ -100,8 +101,9 @@ class SurjectiveFlow(LowerBound):
 
     @torch.no_grad()
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Fit what the flow fits, on draws of q as it starts."""
-        self.flow.prepare(self._drawn(x, None, generator)[0], generator=generator)
+        """Fit what the flow fits, on draws of q as it starts, of at most 4,096 records."""
+        generator = fresh(generator, x.device)
+        self.flow.prepare(self._drawn(x[:ROWS], None, generator)[0], generator=generator)
 
     def elbo(self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         r"""Return :math:`\log p(v) - \log q(v|x)` at one draw of v, (batch,)."""
@@ -121,11 +123,9 @@ class SurjectiveFlow(LowerBound):
         v, log_q = self._drawn(x, context, generator)
         return self.flow.loss(v, context=context, generator=generator) + log_q
 
-    @torch.no_grad()
     def after_step(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Move what the flow moves beside its parameters."""
-        generator = fresh(generator, x.device)
-        self.flow.after_step(self._drawn(x, None, generator)[0], generator=generator)
+        """Move what the flow's transforms keep beside their parameters."""
+        self.flow.transform.after_step()
 
     @torch.no_grad()
     def vitals(
