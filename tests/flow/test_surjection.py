@@ -226,6 +226,10 @@ def test_context_moves_flow_and_law(kind):
         given, none = (model.log_likelihood(x, context=c, generator=stream(0)).value for c in (context, None))
         zeros = model.log_likelihood(x, context=torch.zeros_like(context), generator=stream(0)).value
         assert model.sample(4, context=context).shape == (4, 2)
+        other = model.importance_log_weights(x, 5, context=torch.cat([context[:1], -context[1:]]), generator=stream(0))
+        own = model.importance_log_weights(x, 5, context=context, generator=stream(0))
+    torch.testing.assert_close(own[:, 0], other[:, 0])
+    assert not torch.allclose(own[:, 1:], other[:, 1:])
     assert not torch.allclose(given, none)
     torch.testing.assert_close(zeros, none)
 
