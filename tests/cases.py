@@ -16,7 +16,7 @@ class Case:
 
     Args:
         name: the recipe's.
-        kinds: of SOURCES, those it is tried on.
+        kinds: of SOURCES, those it is tried on; no two cases of a method share one.
         options: small sizes.
         steps: of a short run.
     """
@@ -39,6 +39,13 @@ CASES = (
     Case("planar", ("real", "ordinal"), {"transforms": 4}),
     Case("radial", ("real", "ordinal"), {"transforms": 4}),
     Case("sylvester", ("real", "ordinal"), {"transforms": 3, "directions": 3}),
+    Case("maf", ("real",), {"transforms": 3, "hidden": [64]}),
+    Case("nsf-ar", ("real",), {"transforms": 2, "hidden": [64]}),
+    Case("realnvp", ("binary",), {"transforms": 4, "hidden": [32, 32], "dequantise": "variational"}),
+    Case("nsf", ("binary",), {"transforms": 3, "hidden": [32, 32]}),
+    Case("maf", ("binary",), {"transforms": 2, "hidden": [64], "dequantise": "uniform"}),
+    Case("maf", ("ordinal",), {"transforms": 3, "hidden": [64], "dequantise": "variational"}),
+    Case("nsf-ar", ("ordinal", "binary"), {"transforms": 2, "hidden": [64], "dequantise": "argmax"}),
     Case("rbm", ("binary",), {"hidden": 8}),
     Case("ebm", ("real", "ordinal"), {"hidden": [32, 32]}),
     Case("vae", ("real", "ordinal", "binary"), {"hidden": [32], "latent": 4}),

@@ -36,7 +36,7 @@ def source(name: str) -> hexad.Data:
 @functools.cache
 def short_run(name: str, kind: str) -> hexad.Fitted:
     """Return a short run of a method on a kind of data, made once."""
-    case = next(case for case in CASES if case.name == name)
+    case = next(case for case in CASES if case.name == name and kind in case.kinds)
     return hexad.fit(name, source(SOURCES[kind]), steps=case.steps, progress=False, **case.options)
 
 

@@ -220,7 +220,7 @@ BAD_ARGUMENTS = [
     (("train", "realnvp", "digits", "--set", "schedule=cosin"), "schedule"),
     (("train", "realnvp", "digits", "--data", "level=3"), "did you mean 'levels'"),
     (("train", "realnvp", "digits", "--data", "support=reel"), "support"),
-    (("train", "realnvp", "tree"), "nade"),
+    (("train", "ddpm", "tree"), "nade"),
     (("train", "nade", "digits"), "made"),
     (("train", "ar", "digits"), "series"),
     (("train", "realnvp", "digits", "--time", "0"), "time"),

@@ -160,7 +160,7 @@ def plan(
         own = recipe.check_options(own)
         if loaded.given is not None and not recipe.conditional:
             raise InputError(f"{recipe.name} cannot be conditioned; leave out context={loaded.given}")
-        scheme = recipe.schemes[loaded.event.kind]
+        scheme = recipe.scheme(loaded.event, own)
         preprocessing = Preprocessing.fit(loaded.event, scheme, loaded.tensor("train"))
         built = _build(recipe, preprocessing.event, own, loaded, seed, settings)
     elif isinstance(model, GenerativeModel):

@@ -1,9 +1,11 @@
 """Normalizing flows."""
 
+from hexad.flow.argmax import Argmax, Signs
 from hexad.flow.base import Flow
 from hexad.flow.bases import Mixture, StandardNormal, Student
 from hexad.flow.distribution import FlowDistribution
 from hexad.flow.glow import Glow
+from hexad.flow.dequantisation import Dequantisation
 from hexad.flow.maf import MAF
 from hexad.flow.nsf import NSF
 from hexad.flow.planar import PlanarFlow
@@ -30,4 +32,18 @@ __all__ = [
     "annealed_log_z",
     "fit_to_energy",
     "importance_log_weights",
+from hexad.flow.surjection import SurjectiveFlow
+
+__all__ = [
+    "MAF",
+    "NSF",
+    "Argmax",
+    "Dequantisation",
+    "Flow",
+    "Mixture",
+    "RealNVP",
+    "Signs",
+    "StandardNormal",
+    "Student",
+    "SurjectiveFlow",
 ]

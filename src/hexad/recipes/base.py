@@ -31,6 +31,8 @@ class Recipe:
             arguments, with their annotations and defaults, are the user's options. None as a default means that the
             size is picked for the event. Without a parameter ``context`` the model cannot be conditioned.
         schemes: the preprocessing for each kind of data that it takes; what is absent it cannot take.
+        scheme_by: ``scheme_by(event, options)`` gives the preprocessing where the user's options have a say in it;
+            None: ``schemes`` alone do.
         layouts: the layouts that it takes.
         can: what it can do beyond sampling, in words: ``exact likelihood``, ``encode``, ...
         settings: the loop's defaults where they differ from the common ones.
@@ -51,6 +53,7 @@ class Recipe:
     min_dims: int = 1
     first_up_to: float = math.inf
     unfit: Callable[[Event], str | None] = lambda event: None
+    scheme_by: Callable[[Event, Mapping[str, Any]], Scheme] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -67,6 +70,10 @@ class Recipe:
     def takes(self) -> list[str]:
         """Kinds and layouts in words: ``binary``, ``ordinal``, ``real``; ``series`` for models of series."""
         return ["series"] if self.layouts == ("series",) else list(self.schemes)
+
+    def scheme(self, event: Event, options: Mapping[str, Any]) -> Scheme:
+        """Return the preprocessing of an event that it takes, under the user's options."""
+        return self.schemes[event.kind] if self.scheme_by is None else self.scheme_by(event, options)
 
     def why_not(self, event: Event) -> str | None:
         """Return why the model cannot take the event, or None where it can."""

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from hexad.checks import InputError
 from hexad.event import Event
-from hexad.flow import MAF, NSF, Glow, Mixture, PlanarFlow, RadialFlow, RealNVP, Student, SylvesterFlow
-from hexad.model import Density
+from hexad.flow import (
+    FFJORD,
+    IAF,
+    MAF,
+    NICE,
+    NSF,
+    Flow,
+    GaussianizationFlow,
+    Glow,
+    Mixture,
+    PlanarFlow,
+    RadialFlow,
+    RealNVP,
+    Student,
+    SurjectiveFlow,
+    SylvesterFlow,
+)
+from hexad.model import Density, GenerativeModel
 from hexad.recipes.base import Recipe
-from hexad.transforms import AffineMap, Spline
+from hexad.recipes.surjection import UNIFORM, Dequantise, on_reals, scheme
+from hexad.transforms import AffineMap, Sigmoidal, Spline
 
 __all__ = ["RECIPES"]
 
@@ -19,6 +37,7 @@ Count = Annotated[int, Field(ge=1)]
 Widths = Annotated[tuple[Count, ...], Field(min_length=1)]
 Bins = Annotated[int, Field(ge=2, le=500)]
 Bound = Annotated[float, Field(gt=0)]
+Part = Annotated[float, Field(ge=0, lt=1)]
 Base = Literal["normal", "student", "mixture", "learned"]
 
 
@@ -28,13 +47,16 @@ def realnvp(
     transforms: Count | None = None,
     hidden: Widths | None = None,
     base: Base = "normal",
+    dequantise: Dequantise | None = None,
     context: int = 0,
-) -> RealNVP:
+) -> Flow | SurjectiveFlow:
     """Return a RealNVP whose networks are as wide as the record wants; few columns want more couplings instead."""
-    width = min(256, max(64, 4 * event.dims))
-    return RealNVP(
-        event, transforms or (12 if event.dims <= 4 else 8), hidden or (width, width), context, _base(event, base)
-    )
+
+    def flow(event: Event) -> RealNVP:
+        count = transforms or (12 if event.dims <= 4 else 8)
+        return RealNVP(event, count, hidden or _coupling(event), context, _base(event, base))
+
+    return on_reals(event, dequantise, flow, context)
 
 
 def nsf(
@@ -45,15 +67,23 @@ def nsf(
     bins: Bins | None = None,
     bound: Bound = 3.0,
     linear: bool | None = None,
+    dropout: Part | None = None,
     base: Base = "normal",
+    dequantise: Dequantise | None = None,
     context: int = 0,
-) -> NSF:
-    """Return a neural spline flow of couplings: finer bins for few columns, linear maps unless they are the bulk."""
-    width = min(256, max(64, 4 * event.dims))
-    if linear is None:
-        linear = event.dims <= 256
-    transforms, hidden = transforms or (4 if event.dims <= 4 else 6), hidden or (width, width)
-    return NSF(event, transforms, hidden, bins or _bins(event), bound, linear, context, _base(event, base))
+) -> Flow | SurjectiveFlow:
+    """Return a neural spline flow of couplings: finer bins for few columns, linear maps unless they are the bulk, and
+    dropout on tables of more columns, as in its paper.
+    """
+
+    def flow(event: Event) -> NSF:
+        mixed = event.dims <= 256 if linear is None else linear
+        count = transforms or (4 if event.dims <= 4 else 6)
+        dropped = (0.1 if event.layout == "vector" and event.dims > 4 else 0.0) if dropout is None else dropout
+        widths, fine = hidden or _coupling(event), bins or _bins(event)
+        return NSF(event, count, widths, fine, bound, mixed, context, _base(event, base), dropped)
+
+    return on_reals(event, dequantise, flow, context)
 
 
 def maf(
@@ -62,10 +92,15 @@ def maf(
     transforms: Count = 5,
     hidden: Widths | None = None,
     base: Base = "normal",
+    dequantise: Dequantise | None = None,
     context: int = 0,
-) -> MAF:
+) -> Flow | SurjectiveFlow:
     """Return a masked autoregressive flow with affine maps."""
-    return MAF(event, transforms, hidden or _masked(event), context=context, base=_base(event, base))
+
+    def flow(event: Event) -> MAF:
+        return MAF(event, transforms, hidden or _masked(event), context=context, base=_base(event, base))
+
+    return on_reals(event, dequantise, flow, context)
 
 
 def nsf_ar(
@@ -76,11 +111,97 @@ def nsf_ar(
     bins: Bins | None = None,
     bound: Bound = 3.0,
     base: Base = "normal",
+    dequantise: Dequantise | None = None,
+    context: int = 0,
+) -> Flow | SurjectiveFlow:
+    """Return an autoregressive neural spline flow."""
+
+    def flow(event: Event) -> MAF:
+        spline = Spline(bins or _bins(event), bound)
+        return MAF(event, transforms, hidden or _masked(event), spline, context, _base(event, base))
+
+    return on_reals(event, dequantise, flow, context)
+
+
+def glow(
+    event: Event,
+    *,
+    transforms: Count = 8,
+    levels: Count | None = None,
+    hidden: Count = 64,
+    blocks: Annotated[int, Field(ge=0)] = 1,
+    coupling: Literal["affine", "spline"] = "affine",
+    bins: Bins = 8,
+    bound: Bound = 3.0,
+    context: int = 0,
+) -> Glow:
+    """Return a Glow of as many levels as leave at least 2 pixels a side."""
+    elementwise = AffineMap() if coupling == "affine" else Spline(bins, bound)
+    return Glow(event, transforms, levels or _levels(*event.shape[1:]), hidden, blocks, elementwise, context)
+
+
+def nice(
+    event: Event,
+    *,
+    transforms: Count | None = None,
+    hidden: Widths | None = None,
+    context: int = 0,
+) -> NICE:
+    """Return additive couplings with scales behind them, as wide as those of ``realnvp``."""
+    return NICE(event, transforms or (8 if event.dims <= 4 else 6), hidden or _coupling(event), context)
+
+
+def iaf(
+    event: Event,
+    *,
+    transforms: Count = 4,
+    hidden: Widths | None = None,
+    context: int = 0,
+) -> IAF:
+    """Return an inverse autoregressive flow: a pass a sample, but in training as many as there are columns."""
+    return IAF(event, transforms, hidden or _masked(event), context)
+
+
+def naf(
+    event: Event,
+    *,
+    transforms: Count = 3,
+    hidden: Widths | None = None,
+    terms: Count | None = None,
     context: int = 0,
 ) -> MAF:
-    """Return an autoregressive neural spline flow."""
-    spline = Spline(bins or _bins(event), bound)
-    return MAF(event, transforms, hidden or _masked(event), spline, context, _base(event, base))
+    """Return a neural autoregressive flow of deep sigmoidal maps."""
+    return MAF(event, transforms, hidden or _masked(event), Sigmoidal(terms or _bins(event)), context)
+
+
+def gaussianization(
+    event: Event,
+    *,
+    transforms: Count | None = None,
+    components: Annotated[int, Field(ge=2)] | None = None,
+    reflections: Count | None = None,
+    hidden: Widths = (64,),
+    context: int = 0,
+) -> GaussianizationFlow:
+    """Return a Gaussianization flow: more layers and components for few columns."""
+    transforms = transforms or (10 if event.dims <= 4 else 6)
+    return GaussianizationFlow(event, transforms, components or _bins(event), reflections, hidden, context)
+
+
+def ffjord(
+    event: Event,
+    *,
+    hidden: Widths | None = None,
+    ode_steps: Count = 5,
+    trace: Literal["exact", "hutchinson"] | None = None,
+    kinetic: Annotated[float, Field(ge=0)] = 1e-3,
+    caution: Annotated[float, Field(ge=0)] = 1.0,
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-5,
+    context: int = 0,
+) -> FFJORD:
+    """Return a continuous flow with two hidden layers, whose trace is exact at any width."""
+    width = min(256, max(64, 2 * event.dims))
+    return FFJORD(event, hidden or (width, width), ode_steps, trace, kinetic, caution, tolerance, context)
 
 
 def planar(event: Event, *, transforms: Count | None = None, base: Base = "normal", context: int = 0) -> PlanarFlow:
@@ -119,23 +240,6 @@ def _base(event: Event, name: Base) -> Density | None:
     return Mixture(event.dims, 8 if name == "mixture" else 1)
 
 
-def glow(
-    event: Event,
-    *,
-    transforms: Count = 8,
-    levels: Count | None = None,
-    hidden: Count = 64,
-    blocks: Annotated[int, Field(ge=0)] = 1,
-    coupling: Literal["affine", "spline"] = "affine",
-    bins: Bins = 8,
-    bound: Bound = 3.0,
-    context: int = 0,
-) -> Glow:
-    """Return a Glow of as many levels as leave at least 2 pixels a side."""
-    elementwise = AffineMap() if coupling == "affine" else Spline(bins, bound)
-    return Glow(event, transforms, levels or _levels(*event.shape[1:]), hidden, blocks, elementwise, context)
-
-
 def _levels(height: int, width: int) -> int:
     if height % 4 or width % 4 or min(height, width) < 8:
         return 1
@@ -152,80 +256,45 @@ def _bins(event: Event) -> int:
     return 16 if event.dims <= 4 else 8
 
 
+def _coupling(event: Event) -> tuple[int, int]:
+    width = min(256, max(64, 4 * event.dims))
+    return width, width
+
+
 def _masked(event: Event) -> tuple[int, int]:
     # a masked layer has a unit for every degree or some columns see less than they may
     width = min(512, max(128, 4 * event.dims))
     return width, width
 
 
+def _suited(event: Event, rows: int) -> dict[str, Any]:
+    # a step on few columns costs the same for many records: less noise, which bears a larger rate
+    return {"lr": 1e-2, "batch_size": 1024} if event.dims <= 4 else {}
+
+
+def _recipe(name: str, build: Callable[..., GenerativeModel], **differences: Any) -> Recipe:
+    usual: dict[str, Any] = {
+        "schemes": {"ordinal": "logit", "real": "dequantise"},
+        "can": ("log-likelihood", "exact inverse"),
+        "settings": {"lr": 2e-3, "batch_size": 256},
+    }
+    return Recipe(name, "flow", build, **{**usual, **differences})
+
+
+LEARNED: dict[str, Any] = {"schemes": UNIFORM, "scheme_by": scheme}  # those with the option dequantise
+
 RECIPES = (
-    Recipe(
-        "nsf",
-        "flow",
-        nsf,
-        schemes={"ordinal": "logit", "real": "dequantise"},
-        can=("log-likelihood", "exact inverse"),
-        settings={"lr": 2e-3, "batch_size": 256},
-        min_dims=2,
-        first_up_to=256,
-    ),
-    Recipe(
-        "realnvp",
-        "flow",
-        realnvp,
-        schemes={"ordinal": "logit", "real": "dequantise"},
-        can=("log-likelihood", "exact inverse"),
-        settings={"lr": 2e-3, "batch_size": 256},
-        min_dims=2,
-    ),
-    Recipe(
-        "maf",
-        "flow",
-        maf,
-        schemes={"ordinal": "logit", "real": "dequantise"},
-        can=("log-likelihood", "exact inverse"),
-        settings={"lr": 2e-3, "batch_size": 256},
-    ),
-    Recipe(
-        "nsf-ar",
-        "flow",
-        nsf_ar,
-        schemes={"ordinal": "logit", "real": "dequantise"},
-        can=("log-likelihood", "exact inverse"),
-        settings={"lr": 2e-3, "batch_size": 256},
-    ),
-    Recipe(
-        "glow",
-        "flow",
-        glow,
-        schemes={"ordinal": "logit", "real": "dequantise"},
-        layouts=("image",),
-        can=("log-likelihood", "exact inverse"),
-        settings={"lr": 1e-3, "batch_size": 64},
-        unfit=_odd,
-    ),
-    Recipe(
-        "planar",
-        "flow",
-        planar,
-        schemes={"ordinal": "logit", "real": "dequantise"},
-        can=("log-likelihood", "exact inverse"),
-        settings={"lr": 2e-3, "batch_size": 256},
-    ),
-    Recipe(
-        "radial",
-        "flow",
-        radial,
-        schemes={"ordinal": "logit", "real": "dequantise"},
-        can=("log-likelihood", "exact inverse"),
-        settings={"lr": 2e-3, "batch_size": 256},
-    ),
-    Recipe(
-        "sylvester",
-        "flow",
-        sylvester,
-        schemes={"ordinal": "logit", "real": "dequantise"},
-        can=("log-likelihood", "exact inverse"),
-        settings={"lr": 2e-3, "batch_size": 256},
-    ),
+    _recipe("nsf", nsf, min_dims=2, first_up_to=256, suited=_suited, **LEARNED),
+    _recipe("realnvp", realnvp, min_dims=2, **LEARNED),
+    _recipe("maf", maf, **LEARNED),
+    _recipe("nsf-ar", nsf_ar, **LEARNED),
+    _recipe("glow", glow, layouts=("image",), unfit=_odd, settings={"lr": 1e-3, "batch_size": 64}),
+    _recipe("nice", nice, min_dims=2),
+    _recipe("iaf", iaf),
+    _recipe("naf", naf),
+    _recipe("gaussianization", gaussianization),
+    _recipe("ffjord", ffjord),
+    _recipe("planar", planar),
+    _recipe("radial", radial),
+    _recipe("sylvester", sylvester),
 )

@@ -1,0 +1,91 @@
+r"""Variational dequantisation: a learned law of the point of a record's cell (Flow++; Ho, Chen, Srinivas, Duan and
+Abbeel, 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from hexad.event import Event
+from hexad.flow.surjection import Surjection, beside, conditional
+from hexad.transforms import Affine, Compose, Logit, Spline
+
+__all__ = ["Dequantisation"]
+
+
+class Dequantisation(Surjection):
+    r"""A record x is the cell that v lies in; q(v | x) is a law on the cell that splines make of the uniform one.
+
+    .. math:: v = s(x + w\,u), \qquad u = g(\epsilon; x), \quad \epsilon \sim U[-\tfrac12, \tfrac12]^D, \qquad
+              \log q(v|x) = -\log\left|\det\partial g\right| - \textstyle\sum\log w - \log\left|\det\partial s\right|
+
+    w is the cell's width: 1 for codes, the step of a real column; columns without a step are left as they are. s is the
+    map of codes to the reals, :math:`\mathrm{logit}(a + (1-2a)(x + 1/2)/\mathrm{levels})`, and nothing for reals. g are
+    couplings of the cube onto itself, conditioned on x. They start as the identity: as uniform dequantisation.
+
+    Args:
+        event: binary, ordinal, or real with a step in some column.
+        layers: number of couplings of g.
+        hidden: widths of the hidden layers of each one's network.
+        bins: bins of each spline.
+        alpha: a.
+        context: number of context features that q takes.
+
+    Raises:
+        ValueError: columns of several kinds, or without cells.
+    """
+
+    words = "variational dequantisation"
+
+    cells: Tensor
+    widths: Tensor
+    top: Tensor
+
+    def __init__(
+        self,
+        event: Event,
+        layers: int = 2,
+        hidden: Sequence[int] = (128, 128),
+        bins: int = 8,
+        alpha: float = 0.05,
+        context: int = 0,
+    ) -> None:
+        super().__init__(event, event.dims)
+        if event.kind == "mixed":
+            raise ValueError(f"variational dequantisation takes columns of one kind, got {event}")
+        widths = event.widths.flatten()
+        if not bool((widths > 0).any()):
+            raise ValueError("variational dequantisation: no column has cells, real columns have them by their steps")
+        self.context = context
+        self.register_buffer("cells", widths.nonzero()[:, 0])
+        self.register_buffer("widths", widths[widths > 0])
+        levels = torch.tensor([float(support.levels) for support in event.supports])
+        self.register_buffer("top", levels - 1)
+        self.codes = event.kind != "real"
+        outer = [Affine(torch.full_like(levels, -0.5), levels), Logit(alpha)] if self.codes else []
+        self.outer = Compose(outer)
+        self.inner = conditional(len(self.cells), Spline(bins, 0.5), layers, hidden, event.dims + context)
+
+    def noise(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return n uniform points of the cube."""
+        # in float64 the numbers of row i are the same whatever rows follow it
+        return torch.rand(n, len(self.cells), generator=generator, device=generator.device, dtype=torch.float64) - 0.5
+
+    def place(self, x: Tensor, noise: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return a point of each record's cell and log q there."""
+        said = 2 * x / self.top - 1 if self.codes else x
+        u, log_det = self.inner.forward_and_log_det(noise, beside(said, context, self.context))
+        v, log_outer = self.outer.forward_and_log_det(x.index_add(1, self.cells, u * self.widths.to(u)))
+        return v, -log_det - log_outer - self.widths.log().sum()
+
+    def records(self, v: Tensor) -> Tensor:
+        """Return the code whose cell v lies in; of reals v itself: a step says not where its grid lies."""
+        x = self.unrounded(v)
+        return x.round().clamp(min=0).minimum(self.top) if self.codes else x
+
+    def unrounded(self, v: Tensor) -> Tensor:
+        """Return v in the units of the codes."""
+        return self.outer.inverse(v)
