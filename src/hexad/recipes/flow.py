@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from hexad.event import Event
-from hexad.flow import MAF, NSF, RealNVP
+from hexad.flow import IAF, MAF, NICE, NSF, GaussianizationFlow, RealNVP
 from hexad.recipes.base import Recipe
-from hexad.transforms import Spline
+from hexad.transforms import Sigmoidal, Spline
 
 __all__ = ["RECIPES"]
 
@@ -73,6 +73,55 @@ def nsf_ar(
     return MAF(event, transforms, hidden or _masked(event), Spline(bins or _bins(event), bound), context)
 
 
+def nice(
+    event: Event,
+    *,
+    transforms: Count | None = None,
+    hidden: Widths | None = None,
+    context: int = 0,
+) -> NICE:
+    """Return additive couplings with scales behind them, as wide as those of ``realnvp``."""
+    width = min(256, max(64, 4 * event.dims))
+    return NICE(event, transforms or (8 if event.dims <= 4 else 6), hidden or (width, width), context)
+
+
+def iaf(
+    event: Event,
+    *,
+    transforms: Count = 4,
+    hidden: Widths | None = None,
+    context: int = 0,
+) -> IAF:
+    """Return an inverse autoregressive flow: a pass a sample, but in training as many as there are columns."""
+    return IAF(event, transforms, hidden or _masked(event), context)
+
+
+def naf(
+    event: Event,
+    *,
+    transforms: Count = 3,
+    hidden: Widths | None = None,
+    terms: Count | None = None,
+    context: int = 0,
+) -> MAF:
+    """Return a neural autoregressive flow of deep sigmoidal maps."""
+    return MAF(event, transforms, hidden or _masked(event), Sigmoidal(terms or _bins(event)), context)
+
+
+def gaussianization(
+    event: Event,
+    *,
+    transforms: Count | None = None,
+    components: Annotated[int, Field(ge=2)] | None = None,
+    reflections: Count | None = None,
+    hidden: Widths = (64,),
+    context: int = 0,
+) -> GaussianizationFlow:
+    """Return a Gaussianization flow: more layers and components for few columns."""
+    transforms = transforms or (10 if event.dims <= 4 else 6)
+    return GaussianizationFlow(event, transforms, components or _bins(event), reflections, hidden, context)
+
+
 def _bins(event: Event) -> int:
     return 16 if event.dims <= 4 else 8
 
@@ -115,6 +164,39 @@ RECIPES = (
         "nsf-ar",
         "flow",
         nsf_ar,
+        schemes={"ordinal": "logit", "real": "dequantise"},
+        can=("log-likelihood", "exact inverse"),
+        settings={"lr": 2e-3, "batch_size": 256},
+    ),
+    Recipe(
+        "nice",
+        "flow",
+        nice,
+        schemes={"ordinal": "logit", "real": "dequantise"},
+        can=("log-likelihood", "exact inverse"),
+        settings={"lr": 2e-3, "batch_size": 256},
+        min_dims=2,
+    ),
+    Recipe(
+        "iaf",
+        "flow",
+        iaf,
+        schemes={"ordinal": "logit", "real": "dequantise"},
+        can=("log-likelihood", "exact inverse"),
+        settings={"lr": 2e-3, "batch_size": 256},
+    ),
+    Recipe(
+        "naf",
+        "flow",
+        naf,
+        schemes={"ordinal": "logit", "real": "dequantise"},
+        can=("log-likelihood", "exact inverse"),
+        settings={"lr": 2e-3, "batch_size": 256},
+    ),
+    Recipe(
+        "gaussianization",
+        "flow",
+        gaussianization,
         schemes={"ordinal": "logit", "real": "dequantise"},
         can=("log-likelihood", "exact inverse"),
         settings={"lr": 2e-3, "batch_size": 256},
