@@ -103,6 +103,37 @@ def test_contract(shape, name):
     check_model(flow, seed=1)
 
 
+@pytest.mark.parametrize("name", ["maf", "nsf-ar", "iaf", "naf", "gaussianization"])
+def test_one_column_and_a_record_far_out(name):
+    flow = _flow(Event.of(1, "real"), name=name).float()
+    x = torch.tensor([[-1e6], [-0.5], [0.5], [1e6]])
+    assert torch.isfinite(flow.log_prob(x)).all()
+    edge = torch.linspace(-60, 60, 20_001, dtype=torch.float64)
+    total = flow.double().log_prob(edge[:, None]).exp().sum() * (edge[1] - edge[0])
+    assert abs(total - 1) < 1e-3
+    check_model(flow.float(), seed=1)
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_far_records_have_finite_densities_and_gradients(name):
+    flow = _flow(Event.of(3, "real"), name=name).float()
+    x = (1e6 * torch.tensor([[1.0, 1, 1], [-1, 1, -1], [0, 1e-6, -1]])).requires_grad_()
+    log_prob = flow.log_prob(x)
+    log_prob.sum().backward()
+    assert torch.isfinite(log_prob).all()
+    assert torch.isfinite(x.grad).all()
+    assert all(torch.isfinite(p.grad).all() for p in flow.parameters() if p.grad is not None)
+
+
+def test_volume_is_preserved_but_for_the_scales_of_nice():
+    flow, x = _flow(Event.of(3, "real"), name="nice"), torch.randn(5, 3, generator=stream(0)).double()
+    z, log_det = flow.transform.forward_and_log_det(x)
+    torch.testing.assert_close(log_det, -flow.transform.transforms[-1].log_scale.sum().expand(5))
+    assert (z - x).abs().mean() > 0.1
+    back, _ = flow.transform.inverse_and_log_det(z)
+    torch.testing.assert_close(back, x)
+
+
 @pytest.mark.parametrize("features", [2, 3, 8])
 def test_every_column_is_moved_as_often_as_kept(features):
     with fork(0):

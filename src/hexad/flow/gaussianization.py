@@ -15,8 +15,8 @@ class GaussianizationFlow(Flow):
     """Each column made normal by its own cdf, ``transforms`` times, with a rotation between any two.
 
     Before training it is fitted layer by layer to the data, the rotations to their principal axes: iterative
-    Gaussianization (Chen and Gopinath, 2000; Laparra, Camps-Valls and Malo, 2011), where training by the likelihood goes
-    on from. Columns that are each a map of jointly normal ones need but two layers.
+    Gaussianization (Chen and Gopinath, 2000; Laparra, Camps-Valls and Malo, 2011), from which training by the
+    likelihood goes on. Columns that are each a map of jointly normal ones need but two layers.
 
     Args:
         event: a real event without cells.

@@ -15,8 +15,8 @@ class CircularSpline(Elementwise):
     r"""A rational-quadratic spline of a circle onto itself, and a shift around it (Normalizing Flows on Tori and
     Spheres; Rezende et al., 2020).
 
-    The circle is [-b, b) with its ends joined. Whatever comes in is taken around it, and the values lie in it: the map is
-    increasing along the circle, not on the reals, and its inverse gives back the number modulo 2b.
+    The circle is [-b, b) with its ends joined. Whatever comes in is taken around it, and the values lie in it: the map
+    is increasing along the circle, not on the reals, and its inverse gives back the number modulo 2b.
 
     .. math:: z = \operatorname{wrap}(f(\operatorname{wrap}(x)) + t), \qquad
               \operatorname{wrap}(x) = (x + b) \bmod 2b - b
