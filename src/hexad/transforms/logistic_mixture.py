@@ -5,8 +5,9 @@ r"""Mixtures of logistic distributions, in logarithms, so that nothing is lost h
     F'(x) = \sum_k w_k a_k\, \sigma(u_k)\, \sigma(-u_k)
 
 Everything is computed on the side on which the smaller of F and 1 - F lies: with :math:`s = 1` where F is at most 1/2
-and :math:`s = -1` elsewhere, :math:`\tilde F(y) = \sum_k w_k \sigma(a_k (y - s c_k))` at :math:`y = s x` is
-that smaller one. Its *hazard* is :math:`\tilde F'/\tilde F`, a mean of :math:`a_k \sigma(-u_k)`, in which no large terms cancel.
+and :math:`s = -1` elsewhere, :math:`\tilde F(y) = \sum_k w_k \sigma(a_k (y - s c_k))` at :math:`y = s x` is that
+smaller one. Its *hazard* is :math:`\tilde F'/\tilde F`, a mean of :math:`a_k \sigma(-u_k)`, in which no large terms
+cancel.
 """
 
 from __future__ import annotations
