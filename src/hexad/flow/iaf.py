@@ -1,4 +1,6 @@
-"""Inverse autoregressive flow (Improved Variational Inference with Inverse Autoregressive Flow; Kingma et al., 2016)."""
+"""Inverse autoregressive flow (Improved Variational Inference with Inverse Autoregressive Flow; Kingma et al.,
+2016).
+"""
 
 from __future__ import annotations
 

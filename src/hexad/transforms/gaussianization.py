@@ -60,7 +60,9 @@ class Gaussianization(Transform):
 
     def _mixture(self, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return centres, minus log-scales and log-weights, each (D, K), or (batch, D, K) with a context."""
-        centres, log_scales, log_weights = self.centres, self.log_scales, self.log_weights
+        centres: Tensor = self.centres
+        log_scales: Tensor = self.log_scales
+        log_weights: Tensor = self.log_weights
         if self.network is not None and context is not None:
             shifts = self.network(context).unflatten(-1, (3, *centres.shape)).unbind(1)
             centres = centres + shifts[0] * log_scales.exp()
@@ -122,7 +124,7 @@ def log_mills(z: Tensor) -> Tensor:
 
 def normal_quantile(log_p: Tensor) -> Tensor:
     r"""Return z of which :math:`\log\Phi(z)` is ``log_p``, for probabilities of up to about 1/2, however small."""
-    return _NormalQuantile.apply(log_p)  # type: ignore[no-untyped-call, no-any-return]
+    return _NormalQuantile.apply(log_p)
 
 
 class _NormalQuantile(torch.autograd.Function):
@@ -144,6 +146,6 @@ class _NormalQuantile(torch.autograd.Function):
         ctx.save_for_backward(output)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         (z,) = ctx.saved_tensors
         return gradient * log_mills(z).exp()
