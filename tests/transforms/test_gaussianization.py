@@ -47,7 +47,7 @@ def test_gaussianization_is_the_normal_quantile_of_the_mixtures_cdf():
     with torch.no_grad():
         layer.centres[0], layer.log_scales[0], layer.log_weights[0] = centres, scales.log(), weights.log()
     for x in (-4.0, -1.0, 0.0, 0.7, 2.1, 5.0):
-        z, log_det = layer.forward_and_log_det(torch.tensor([[x]]).double())
+        z, log_det = layer.forward_and_log_det(torch.tensor([[x]], dtype=torch.float64))
         cdf, density = _by_hand(x, centres, scales, weights)
         assert z.item() == pytest.approx(stats.norm.ppf(cdf), abs=1e-10)
         assert log_det.item() == pytest.approx(math.log(density) - stats.norm.logpdf(stats.norm.ppf(cdf)), abs=1e-9)
@@ -59,7 +59,7 @@ def test_the_sigmoidal_map_is_the_logit_of_the_mixtures_cdf():
     centres = layer.start.double() + parameters[:3]
     scales = 1 / (1.5 * torch.exp(5 * torch.tanh(parameters[3:6] / 5)))
     for x in (-4.0, -1.0, 0.0, 0.7, 2.1, 5.0):
-        z, log_slope = layer.forward_and_log_slope(torch.tensor(x).double(), parameters)
+        z, log_slope = layer.forward_and_log_slope(torch.tensor(x, dtype=torch.float64), parameters)
         cdf, density = _by_hand(x, centres, scales, parameters[6:].softmax(0))
         assert z.item() == pytest.approx(math.log(cdf / (1 - cdf)), abs=1e-6)  # the start is kept in float32
         assert log_slope.item() == pytest.approx(math.log(density / (cdf * (1 - cdf))), abs=1e-6)
