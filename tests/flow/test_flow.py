@@ -11,9 +11,12 @@ import torch
 
 from hexad.event import Event, Support
 from hexad.flow import MAF, NSF, Flow, PlanarFlow, RadialFlow, RealNVP, SylvesterFlow
+=======
+from hexad.flow import IAF, MAF, NICE, NSF, Flow, GaussianizationFlow, RealNVP
+>>>>>>> maps
 from hexad.randomness import fork, stream
 from hexad.testing import check_model
-from hexad.transforms import ActNorm, Compose, Permutation, Spline, coupling_masks
+from hexad.transforms import ActNorm, Compose, Permutation, Sigmoidal, Spline, coupling_masks
 
 FLOWS: dict[str, Callable[..., Flow]] = {
     "realnvp": RealNVP,
@@ -23,6 +26,10 @@ FLOWS: dict[str, Callable[..., Flow]] = {
     "planar": PlanarFlow,
     "radial": RadialFlow,
     "sylvester": SylvesterFlow,
+    "nice": NICE,
+    "iaf": IAF,
+    "naf": partial(MAF, elementwise=Sigmoidal(4)),
+    "gaussianization": partial(GaussianizationFlow, components=4),
 }
 PLAIN = ("planar", "radial", "sylvester")  # without networks
 
@@ -38,13 +45,22 @@ def _flow(event: Event, size: float = 0.1, context: int = 0, name: str = "realnv
     return flow
 
 
+def _line(name: str, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return n points of the line and the width that each stands for."""
+    t = torch.linspace(-12, 12, n, dtype=torch.float64)
+    step = t[1] - t[0]
+    if name == "gaussianization":  # its tails are those of logistic distributions, layer upon layer
+        return (0.7 * t).sinh(), 0.7 * (0.7 * t).cosh() * step
+    return t, step.expand(n)
+
+
 @pytest.mark.parametrize("name", FLOWS)
 def test_density_of_two_columns_integrates_to_1(name):
     flow = _flow(Event.of(2, "real"), name=name)
-    edge = torch.linspace(-12, 12, 601, dtype=torch.float64)
+    edge, width = _line(name, 401)
     grid = torch.cartesian_prod(edge, edge)
     with torch.no_grad():
-        total = flow.log_prob(grid).exp().sum() * (edge[1] - edge[0]) ** 2
+        total = flow.log_prob(grid).exp() @ torch.cartesian_prod(width, width).prod(1)
         moved = (flow.sample(500, generator=stream(0)) - flow.base.sample(500, generator=stream(0))).abs().mean()
     assert moved > 0.1  # far from the identity that it starts as
     assert abs(total - 1) < 2e-4  # a little lies outside
@@ -102,6 +118,37 @@ def test_context_moves_the_density(name):
 def test_contract(shape, name):
     flow = _flow(Event.of(shape, "real"), name=name).float()
     check_model(flow, seed=1)
+
+
+@pytest.mark.parametrize("name", ["maf", "nsf-ar", "iaf", "naf", "gaussianization"])
+def test_one_column_and_a_record_far_out(name):
+    flow = _flow(Event.of(1, "real"), name=name).float()
+    x = torch.tensor([[-1e6], [-0.5], [0.5], [1e6]])
+    assert torch.isfinite(flow.log_prob(x)).all()
+    edge, width = _line(name, 4001)
+    with torch.no_grad():
+        total = flow.double().log_prob(edge[:, None]).exp() @ width
+    assert abs(total - 1) < 1e-3
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_far_records_have_finite_densities_and_gradients(name):
+    flow = _flow(Event.of(3, "real"), name=name).float()
+    x = (1e6 * torch.tensor([[1.0, 1, 1], [-1, 1, -1], [0, 1e-6, -1]])).requires_grad_()
+    log_prob = flow.log_prob(x)
+    log_prob.sum().backward()
+    assert torch.isfinite(log_prob).all()
+    assert torch.isfinite(x.grad).all()
+    assert all(torch.isfinite(p.grad).all() for p in flow.parameters() if p.grad is not None)
+
+
+def test_volume_is_preserved_but_for_the_scales_of_nice():
+    flow, x = _flow(Event.of(3, "real"), name="nice"), torch.randn(5, 3, generator=stream(0)).double()
+    z, log_det = flow.transform.forward_and_log_det(x)
+    torch.testing.assert_close(log_det, -flow.transform.transforms[-1].log_scale.sum().expand(5))
+    assert (z - x).abs().mean() > 0.1
+    back, _ = flow.transform.inverse_and_log_det(z)
+    torch.testing.assert_close(back, x)
 
 
 @pytest.mark.parametrize("features", [2, 3, 8])

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from hexad.nn import MaskedMLP
 from hexad.randomness import fork
-from hexad.transforms import AffineMap, Autoregressive, Elementwise, Spline
+from hexad.transforms import AffineMap, Autoregressive, Elementwise, Sigmoidal, Spline
 
-MAPS = [AffineMap(), Spline(5, 3.0)]
+MAPS = [AffineMap(), Spline(5, 3.0), Sigmoidal(4)]
 
 
 def _layer(elementwise: Elementwise, features: int = 9, context: int = 2, reverse: bool = False) -> Autoregressive:
@@ -43,6 +43,41 @@ def test_the_incremental_inverse_is_the_one_by_full_passes(elementwise, reverse,
         torch.testing.assert_close(log_det, slow_log_det, rtol=near, atol=near)
         torch.testing.assert_close(layer.forward(fast, context), z, rtol=10 * near, atol=10 * near)
     assert (fast - z).abs().mean() > 0.1
+
+
+@pytest.mark.parametrize("elementwise", MAPS, ids=repr)
+@pytest.mark.parametrize("weights", [0.2, 30.0])  # at the second columns run away before they are right
+def test_the_jacobi_inverse_is_the_one_by_full_passes(elementwise, weights):
+    layer = _layer(elementwise).double().eval()
+    layer.way = "jacobi"
+    with torch.no_grad():
+        layer.network.layers[0].weight.mul_(weights / 0.2)
+        z, context = _inputs(layer, torch.float64)
+        slow, slow_log_det = layer._inverse_by_full_passes(z, context)
+        fast, log_det = layer.inverse_and_log_det(z, context)
+    torch.testing.assert_close(fast, slow, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(log_det, slow_log_det, rtol=1e-10, atol=1e-10)
+
+
+def test_the_jacobi_inverse_stops_when_nothing_changes(monkeypatch):
+    passes = []
+    forward = MaskedMLP.forward
+    monkeypatch.setattr(MaskedMLP, "forward", lambda *given: passes.append(1) or forward(*given))
+    with fork(0):
+        layer = Autoregressive(40, AffineMap(), (64,), inverse="jacobi")  # as it starts no column depends on another
+    z = torch.randn(5, 40, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(layer.inverse(z), z)
+        assert len(passes) == 2
+        passes.clear()
+        nn.init.normal_(layer.network.leave.weight, std=0.05, generator=torch.Generator().manual_seed(1))
+        torch.testing.assert_close(layer.forward(layer.inverse(z)), z, rtol=1e-4, atol=1e-4)
+    assert 3 < len(passes) < 30
+
+
+def test_words_of_the_inverse():
+    with pytest.raises(ValueError, match="inverse: expected 'incremental' or 'jacobi', got 'newton'"):
+        Autoregressive(3, AffineMap(), inverse="newton")
 
 
 @pytest.mark.parametrize("elementwise", MAPS, ids=repr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from hexad.nn import MLP
 from hexad.randomness import fork
 from hexad.transforms import (
     ActNorm,
+    AdditiveMap,
     Affine,
     AffineCoupling,
     AffineMap,
@@ -22,12 +24,16 @@ from hexad.transforms import (
     Compose,
     Coupling,
     Elementwise,
+    Gaussianization,
+    Householder,
+    Inverse,
     Logit,
     LULinear,
     Permutation,
     Planar,
     Radial,
     Softplus,
+    Sigmoidal,
     Spline,
     SplineCoupling,
     Sylvester,
@@ -42,9 +48,16 @@ def _perturbed(transform: Transform, size: float = 0.2) -> Transform:
     return transform
 
 
+def _even(features: int) -> torch.Tensor:
+    return torch.arange(features) % 2 == 0
+
+
+def _network(context: int = 0) -> Callable[[int, int], MLP]:
+    return lambda a, b: MLP(a, b, (8,), context=context, zero_init=True)
+
+
 def _coupling(features: int, context: int = 0, kind: type[Coupling] = AffineCoupling) -> Coupling:
-    mask = torch.arange(features) % 2 == 0
-    return kind(mask, lambda a, b: MLP(a, b, (8,), context=context, zero_init=True))
+    return kind(_even(features), _network(context))
 
 
 def _masked(features: int, elementwise: Elementwise, context: int = 0) -> Autoregressive:
@@ -73,6 +86,12 @@ MAPS = {
     "planar": lambda d: _perturbed(Planar(d), 1.0),
     "radial": lambda d: _perturbed(Radial(d), 1.0),
     "sylvester": lambda d: _perturbed(Sylvester(d, max(1, d - 1)), 1.0),
+    "householder": lambda d: _perturbed(Householder(d)),
+    "gaussianization": lambda d: _perturbed(Gaussianization(d, 5)),
+    "additive-coupling": lambda d: _perturbed(Coupling(_even(d), _network(), AdditiveMap())),
+    "sigmoidal-coupling": lambda d: _perturbed(Coupling(_even(d), _network(), Sigmoidal(4)), 0.5),
+    "sigmoidal-autoregressive": lambda d: _perturbed(_masked(d, Sigmoidal(4)), 0.5),
+    "inverse-autoregressive": lambda d: _perturbed(Inverse(_masked(d, AffineMap()))),
     "compose": lambda d: Compose([_perturbed(_coupling(d)), Permutation(torch.randperm(d)), _perturbed(ActNorm(d))]),
 }
 

@@ -6,7 +6,10 @@ from hexad.flow.bases import Mixture, StandardNormal, Student
 from hexad.flow.distribution import FlowDistribution
 from hexad.flow.glow import Glow
 from hexad.flow.dequantisation import Dequantisation
+from hexad.flow.gaussianization import GaussianizationFlow
+from hexad.flow.iaf import IAF
 from hexad.flow.maf import MAF
+from hexad.flow.nice import NICE
 from hexad.flow.nsf import NSF
 from hexad.flow.planar import PlanarFlow
 from hexad.flow.radial import RadialFlow
@@ -46,4 +49,15 @@ __all__ = [
     "StandardNormal",
     "Student",
     "SurjectiveFlow",
+__all__ = [
+    "IAF",
+    "MAF",
+    "NICE",
+    "NSF",
+    "Flow",
+    "GaussianizationFlow",
+    "Mixture",
+    "RealNVP",
+    "StandardNormal",
+    "Student",
 ]

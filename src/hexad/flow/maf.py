@@ -18,7 +18,7 @@ class MAF(Flow):
     """Activation normalisation and masked autoregressive map, ``transforms`` times, the columns forth and back in turn.
 
     With :class:`~hexad.transforms.Spline` as the elementwise map it is the autoregressive neural spline flow (Durkan et
-    al., 2019).
+    al., 2019), with :class:`~hexad.transforms.Sigmoidal` the neural autoregressive flow (Huang et al., 2018).
 
     Args:
         event: a real event without cells.

@@ -5,8 +5,12 @@ from hexad.transforms.autoregressive import Autoregressive
 from hexad.transforms.base import Compose, Transform
 from hexad.transforms.bounded import Bounded
 from hexad.transforms.convolution import InvertibleConv
+from hexad.transforms.circular import CircularSpline
 from hexad.transforms.coupling import AffineCoupling, Coupling, SplineCoupling, coupling_masks
-from hexad.transforms.elementwise import AffineMap, Elementwise
+from hexad.transforms.elementwise import AdditiveMap, AffineMap, Elementwise
+from hexad.transforms.gaussianization import Gaussianization
+from hexad.transforms.householder import Householder
+from hexad.transforms.inverse import Inverse
 from hexad.transforms.logit import Logit
 from hexad.transforms.lu import LULinear
 from hexad.transforms.part import Part
@@ -16,11 +20,13 @@ from hexad.transforms.preprocessing import Preprocessing, Scheme
 from hexad.transforms.radial import Radial
 from hexad.transforms.reshape import Flatten, Squeeze, Unflatten
 from hexad.transforms.softplus import Softplus
+from hexad.transforms.sigmoidal import Sigmoidal
 from hexad.transforms.spline import Spline
 from hexad.transforms.sylvester import Sylvester
 
 __all__ = [
     "ActNorm",
+    "AdditiveMap",
     "Affine",
     "AffineCoupling",
     "AffineMap",
@@ -31,6 +37,13 @@ __all__ = [
     "Elementwise",
     "Flatten",
     "InvertibleConv",
+    "CircularSpline",
+    "Compose",
+    "Coupling",
+    "Elementwise",
+    "Gaussianization",
+    "Householder",
+    "Inverse",
     "LULinear",
     "Logit",
     "Part",
@@ -40,6 +53,7 @@ __all__ = [
     "Radial",
     "Scheme",
     "Softplus",
+    "Sigmoidal",
     "Spline",
     "SplineCoupling",
     "Squeeze",

@@ -3,6 +3,7 @@ r"""Masked autoregressive maps: each column is moved by a map whose parameters t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,12 @@ class Autoregressive(Transform):
     each hidden unit is computed once, as soon as what it sees is known, and of each column only its own parameters,
     which costs about one pass in all. With gradients it takes a pass a column.
 
+    With ``inverse="jacobi"`` all columns are found from what the last pass made of them, again and again, until none
+    changes: pass j is right in the first j columns, whatever stands in the others, so that D passes suffice, and few do
+    where the columns depend on each other weakly (Accelerating Feedforward Computation via Parallel Nonlinear Equation
+    Solving; Song, Meng, Liao, Ermon, 2021). A pass costs as much as the whole incremental inverse in arithmetic, but it
+    is a few large products instead of many small ones, which a device with many cores may do sooner.
+
     Args:
         features: number of columns of a vector record.
         elementwise: f.
@@ -32,6 +39,10 @@ class Autoregressive(Transform):
         order: the columns in the order in which they come; None: as they stand.
         context: number of context features.
         activation: the activation of the network.
+        inverse: how the inverse is found without gradients: ``incremental`` or ``jacobi``.
+
+    Raises:
+        ValueError: ``inverse`` is neither.
     """
 
     def __init__(
@@ -43,8 +54,12 @@ class Autoregressive(Transform):
         order: Sequence[int] | None = None,
         context: int = 0,
         activation: type[nn.Module] = nn.ReLU,
+        inverse: Literal["incremental", "jacobi"] = "incremental",
     ) -> None:
         super().__init__()
+        if inverse not in ("incremental", "jacobi"):
+            raise ValueError(f"inverse: expected 'incremental' or 'jacobi', got {inverse!r}")
+        self.way = inverse
         self.elementwise = elementwise
         self.network = MaskedMLP(
             features, elementwise.count, hidden, order=order, context=context, activation=activation
@@ -57,7 +72,8 @@ class Autoregressive(Transform):
 
     def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move the columns back, in the network's order."""
-        x, log_det = self._inverse_column_by_column(z, context)
+        without_gradients = self._inverse_by_jacobi if self.way == "jacobi" else self._inverse_column_by_column
+        x, log_det = without_gradients(z, context)
         if torch.is_grad_enabled():
             # the same bits, with the gradients of the full passes
             full, full_log_det = self._inverse_by_full_passes(z, context)
@@ -73,6 +89,18 @@ class Autoregressive(Transform):
             known.push(x[:, k : k + 1])
             log_det += log_slope
         return x, log_det
+
+    @torch.no_grad()
+    def _inverse_by_jacobi(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        x = log_slope = torch.zeros_like(z)
+        for _ in range(z.shape[1]):
+            last = x
+            x, log_slope = self.elementwise.inverse_and_log_slope(z, self.network(last, context))
+            if torch.equal(x, last):
+                break
+            # columns that are not yet right may run away, and infinity times a weight of zero is not a number
+            x = x.nan_to_num(0.0, 0.0, 0.0)
+        return x, log_slope.sum(-1)
 
     def _inverse_by_full_passes(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         def one_pass(x: Tensor) -> tuple[Tensor, Tensor]:

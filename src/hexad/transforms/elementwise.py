@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-__all__ = ["AffineMap", "Elementwise"]
+__all__ = ["AdditiveMap", "AffineMap", "Elementwise"]
 
 
 class Elementwise(nn.Module, ABC):
-    """An increasing map of the reals onto themselves, applied to each number with parameters of its own.
+    """An increasing map of the reals onto themselves, applied to each number with parameters of its own; or one of a
+    circle onto itself (:class:`~hexad.transforms.CircularSpline`), which says so.
 
     To implement one, set ``count``, the number of parameters of one number, and give the two joint computations. With
     all parameters at zero it is the identity, and no parameters make it overflow where the value itself does not.
@@ -27,6 +28,20 @@ class Elementwise(nn.Module, ABC):
     @abstractmethod
     def inverse_and_log_slope(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         r"""Return :math:`x = f^{-1}(z)` and the log-slope of the inverse, each shaped as z."""
+
+
+class AdditiveMap(Elementwise):
+    """z = x - t with the parameter t: the slope is 1 (NICE; Dinh, Krueger and Bengio, 2015)."""
+
+    count = 1
+
+    def forward_and_log_slope(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return x - t and 0."""
+        return x - parameters[..., 0], torch.zeros_like(x)
+
+    def inverse_and_log_slope(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z + t and 0."""
+        return z + parameters[..., 0], torch.zeros_like(z)
 
 
 class AffineMap(Elementwise):

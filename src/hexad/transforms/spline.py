@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from hexad.transforms.elementwise import Elementwise
 
-__all__ = ["Spline"]
+__all__ = ["Spline", "knot_slopes", "spline", "spline_inverse"]
 
 LEAST = 1e-3  # of a bin's width and height, as parts of the interval, and of a knot's slope
 
@@ -50,36 +50,60 @@ class Spline(Elementwise):
         """Return bins and bound."""
         return f"bins={self.bins}, bound={self.bound}"
 
-    def _bin(self, value: Tensor, parameters: Tensor, axis: int) -> tuple[Tensor, ...]:
-        """Return x_0, y_0, width, height, d_0, d_1 of the bin in which the value lies on the axis (0: x, 1: y)."""
+    def _raw(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the raw sizes of the bins and the slopes of all knots."""
         raw_sizes, raw_slopes = parameters.split((2 * self.bins, self.bins - 1), -1)
-        sizes = LEAST + (1 - LEAST * self.bins) * torch.softmax(raw_sizes.unflatten(-1, (2, self.bins)), -1)
-        inner = self.bound * (2 * sizes[..., :-1].cumsum(-1) - 1)
-        knots = F.pad(F.pad(inner, (1, 0), value=-self.bound), (0, 1), value=self.bound)  # the ends are exact
-        # a raw slope of 0 is a slope of 1
-        slopes = F.pad(LEAST + F.softplus(raw_slopes + math.log(math.expm1(1 - LEAST))), (1, 1), value=1.0)
-        left = (value[..., None] >= knots[..., axis, 1:-1]).sum(-1)[..., None, None]
-        ends = torch.cat([left, left + 1], -1).expand(*value.shape, 3, 2)
-        x, y, d = torch.cat([knots, slopes.unsqueeze(-2)], -2).gather(-1, ends).unbind(-2)
-        (x_0, x_1), (y_0, y_1), (d_0, d_1) = x.unbind(-1), y.unbind(-1), d.unbind(-1)
-        return x_0, y_0, x_1 - x_0, y_1 - y_0, d_0, d_1
+        return raw_sizes, F.pad(knot_slopes(raw_slopes), (1, 1), value=1.0)
 
     def forward_and_log_slope(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return the spline and its log-slope."""
         # everything is computed from the clamped value, so that what is not chosen is finite, and so is its gradient
-        inside = x.clamp(-self.bound, self.bound)
-        x_0, y_0, width, height, d_0, d_1 = self._bin(inside, parameters, 0)
-        xi = ((inside - x_0) / width).clamp(0, 1)
-        z = y_0 + height * _rise(xi, height / width, d_0, d_1)
-        log_slope = _log_slope(xi, height / width, d_0, d_1)
+        z, log_slope = spline(x.clamp(-self.bound, self.bound), *self._raw(parameters), self.bound)
         return _only(x, self.bound, z, log_slope)
 
     def inverse_and_log_slope(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Solve the quadratic for :math:`\xi` and return x and the log-slope of the inverse."""
-        inside = z.clamp(-self.bound, self.bound)
-        x_0, y_0, width, height, d_0, d_1 = self._bin(inside, parameters, 1)
-        xi = _root(((inside - y_0) / height).clamp(0, 1), height / width, d_0, d_1)
-        return _only(z, self.bound, x_0 + width * xi, -_log_slope(xi, height / width, d_0, d_1))
+        r"""Return its inverse and the log-slope of that."""
+        x, log_slope = spline_inverse(z.clamp(-self.bound, self.bound), *self._raw(parameters), self.bound)
+        return _only(z, self.bound, x, log_slope)
+
+
+def knot_slopes(raw_slopes: Tensor) -> Tensor:
+    """Return positive slopes; a raw slope of 0 is a slope of 1."""
+    return LEAST + F.softplus(raw_slopes + math.log(math.expm1(1 - LEAST)))
+
+
+def spline(x: Tensor, raw_sizes: Tensor, slopes: Tensor, bound: float) -> tuple[Tensor, Tensor]:
+    """Return the spline of [-b, b] onto itself, and its log-slope, at x in [-b, b].
+
+    Args:
+        x: (...).
+        raw_sizes: raw widths and then raw heights of the K bins, (..., 2 K).
+        slopes: of the K + 1 knots, (..., K + 1).
+        bound: b.
+    """
+    x_0, y_0, width, height, d_0, d_1 = _bin(x, raw_sizes, slopes, bound, 0)
+    xi = ((x - x_0) / width).clamp(0, 1)
+    return y_0 + height * _rise(xi, height / width, d_0, d_1), _log_slope(xi, height / width, d_0, d_1)
+
+
+def spline_inverse(z: Tensor, raw_sizes: Tensor, slopes: Tensor, bound: float) -> tuple[Tensor, Tensor]:
+    r"""Solve the quadratic for :math:`\xi` and return x and the log-slope of the inverse; see :func:`spline`."""
+    x_0, y_0, width, height, d_0, d_1 = _bin(z, raw_sizes, slopes, bound, 1)
+    xi = _root(((z - y_0) / height).clamp(0, 1), height / width, d_0, d_1)
+    return x_0 + width * xi, -_log_slope(xi, height / width, d_0, d_1)
+
+
+def _bin(value: Tensor, raw_sizes: Tensor, slopes: Tensor, bound: float, axis: int) -> tuple[Tensor, ...]:
+    """Return x_0, y_0, width, height, d_0, d_1 of the bin in which the value lies on the axis (0: x, 1: y)."""
+    bins = slopes.shape[-1] - 1
+    sizes = LEAST + (1 - LEAST * bins) * torch.softmax(raw_sizes.unflatten(-1, (2, bins)), -1)
+    inner = bound * (2 * sizes[..., :-1].cumsum(-1) - 1)
+    knots = F.pad(F.pad(inner, (1, 0), value=-bound), (0, 1), value=bound)  # the ends are exact
+    left = (value[..., None] >= knots[..., axis, 1:-1]).sum(-1)[..., None, None]
+    ends = torch.cat([left, left + 1], -1).expand(*value.shape, 3, 2)
+    x, y, d = torch.cat([knots, slopes.unsqueeze(-2)], -2).gather(-1, ends).unbind(-2)
+    (x_0, x_1), (y_0, y_1), (d_0, d_1) = x.unbind(-1), y.unbind(-1), d.unbind(-1)
+    return x_0, y_0, x_1 - x_0, y_1 - y_0, d_0, d_1
 
 
 def _only(value: Tensor, bound: float, inside: Tensor, log_slope: Tensor) -> tuple[Tensor, Tensor]:
