@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from hexad.event import Event
-from hexad.flow import MAF, NSF, RealNVP
+from hexad.flow import FFJORD, MAF, NSF, RealNVP
 from hexad.recipes.base import Recipe
 from hexad.transforms import Spline
 
@@ -73,6 +73,21 @@ def nsf_ar(
     return MAF(event, transforms, hidden or _masked(event), Spline(bins or _bins(event), bound), context)
 
 
+def ffjord(
+    event: Event,
+    *,
+    hidden: Widths | None = None,
+    ode_steps: Count | None = None,
+    trace: Literal["exact", "hutchinson"] | None = None,
+    kinetic: Annotated[float, Field(ge=0)] = 1e-3,
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-5,
+    context: int = 0,
+) -> FFJORD:
+    """Return a continuous flow with two hidden layers, whose trace is exact at any width."""
+    width = min(256, max(64, 2 * event.dims))
+    return FFJORD(event, hidden or (width, width), ode_steps or 6, trace, kinetic, tolerance, context)
+
+
 def _bins(event: Event) -> int:
     return 16 if event.dims <= 4 else 8
 
@@ -118,5 +133,13 @@ RECIPES = (
         schemes={"ordinal": "logit", "real": "dequantise"},
         can=("log-likelihood", "exact inverse"),
         settings={"lr": 2e-3, "batch_size": 256},
+    ),
+    Recipe(
+        "ffjord",
+        "flow",
+        ffjord,
+        schemes={"ordinal": "logit", "real": "dequantise"},
+        can=("log-likelihood", "exact inverse"),
+        settings={"lr": 5e-3, "batch_size": 256},
     ),
 )
