@@ -35,6 +35,7 @@ CASES = (
     Case("nsf", ("real", "ordinal"), {"transforms": 3, "hidden": [32, 32]}),
     Case("maf", ("real", "ordinal"), {"transforms": 3, "hidden": [64]}),
     Case("nsf-ar", ("real", "ordinal"), {"transforms": 2, "hidden": [64]}),
+    Case("ffjord", ("real", "ordinal"), {"hidden": [16, 16], "ode_steps": 3, "tolerance": 1e-4}),
     Case("rbm", ("binary",), {"hidden": 8}),
     Case("ebm", ("real", "ordinal"), {"hidden": [32, 32]}),
     Case("vae", ("real", "ordinal", "binary"), {"hidden": [32], "latent": 4}),

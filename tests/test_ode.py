@@ -40,8 +40,18 @@ def _slope(errors: dict[float, float]) -> float:
 @pytest.mark.parametrize(("field", "end"), [(_oscillator, 3.0), (_timed, 2.0)])
 def test_rk4_is_of_order_4(field, end, start):
     exact = _turned(start, end) if field is _oscillator else start * math.exp(math.sin(end))
-    errors = {end / n: float((rk4(field, start, 0.0, end, n) - exact).abs().max()) for n in (8, 16, 32, 64)}
+    errors = {end / n: float((rk4(field, start, 0.0, end, n)[0] - exact).abs().max()) for n in (8, 16, 32, 64)}
     assert abs(_slope(errors) - 4) < 0.2
+
+
+def test_rk4_says_how_wrong_it_is(start):
+    exact = start * math.exp(math.sin(2.0))
+    errors = {}
+    for n in (8, 16, 32, 64):
+        y, error = rk4(_timed, start, 0.0, 2.0, n)
+        assert ((y - exact).abs() < error).all()
+        errors[2.0 / n] = float(error.max())
+    assert abs(_slope(errors) - 3) < 0.2  # the sum of local errors of the method of order 3
 
 
 def test_dormand_and_prince_are_of_orders_5_and_4(start):
@@ -71,7 +81,7 @@ def test_there_and_back(start):
     there = dopri5(_timed, start, 0.0, 2.0, tolerance=1e-13).y
     torch.testing.assert_close(there, start * math.exp(math.sin(2.0)), rtol=1e-11, atol=1e-11)
     torch.testing.assert_close(dopri5(_timed, there, 2.0, 0.0, tolerance=1e-13).y, start, rtol=1e-11, atol=1e-11)
-    back = rk4(_timed, rk4(_timed, start, 0.0, 2.0, 200), 2.0, 0.0, 200)
+    back = rk4(_timed, rk4(_timed, start, 0.0, 2.0, 200)[0], 2.0, 0.0, 200)[0]
     torch.testing.assert_close(back, start, rtol=1e-8, atol=1e-8)
     assert torch.equal(dopri5(_timed, start, 1.0, 1.0).y, start)
 
@@ -110,7 +120,7 @@ def test_gradients_go_through_the_steps(save_memory, start):
     y = start.clone().requires_grad_()
     exact = torch.exp(2 * rate.detach())
     for end in (
-        rk4(lambda t, y: rate * y, y, 0.0, 2.0, 40, save_memory=save_memory),
+        rk4(lambda t, y: rate * y, y, 0.0, 2.0, 40, save_memory=save_memory)[0],
         dopri5(lambda t, y: rate * y, y, 0.0, 2.0, tolerance=1e-10).y,
     ):
         grads = torch.autograd.grad(end.sum(), (rate, y))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hexad.event import Event, Support
-from hexad.flow import MAF, NSF, Flow, RealNVP
+from hexad.flow import FFJORD, MAF, NSF, Flow, RealNVP
 from hexad.randomness import fork, stream
 from hexad.testing import check_model
 from hexad.transforms import ActNorm, Compose, Permutation, Spline, coupling_masks
@@ -20,6 +20,7 @@ FLOWS: dict[str, Callable[..., Flow]] = {
     "nsf": NSF,
     "maf": MAF,
     "nsf-ar": partial(MAF, elementwise=Spline()),
+    "ffjord": lambda event, transforms, **options: FFJORD(event, tolerance=1e-9, **options),
 }
 
 

@@ -6,7 +6,8 @@ The derivative of a layer is a diagonal matrix :math:`D_l` times :math:`W_l`, so
 
 .. math:: \mathrm{tr}\, W_3 D_2 W_2 D_1 W_1 = d_2^\top \big(W_2 \odot (W_1 W_3)^\top\big)\, d_1
 
-which costs about one more layer, whatever the number of columns; with one it is :math:`d_1 \cdot \mathrm{diag}(W_1 W_2)`.
+which costs about one more layer, whatever the number of columns; with one it is
+:math:`d_1 \cdot \mathrm{diag}(W_1 W_2)`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class GatedMLP(nn.Module):
     frequencies: Tensor
 
     def __init__(
-        self, features: int, hidden: Sequence[int] = (64, 64), *, context: int = 0, frequencies: int = 4
+        self, features: int, hidden: Sequence[int] = (64, 64), *, context: int = 0, frequencies: int = 3
     ) -> None:
         super().__init__()
         self.context, self.sizes = context, [*hidden, *hidden, features]
@@ -111,7 +112,9 @@ class GatedMLP(nn.Module):
             trace = trace + (product * self.weights[-1][columns]).sum((1, 2))[:, None]
         return v, trace
 
-    def with_probe(self, probe: Tensor, context: Tensor | None = None) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def with_probe(
+        self, probe: Tensor, context: Tensor | None = None
+    ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         r"""Return f(t, x), which gives v and :math:`\epsilon^\top J \epsilon`, (batch, 1), for the probe
         :math:`\epsilon`, (batch, D): its mean over probes of covariance 1 is the trace (Hutchinson, 1990).
         """

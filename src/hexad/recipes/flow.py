@@ -77,15 +77,16 @@ def ffjord(
     event: Event,
     *,
     hidden: Widths | None = None,
-    ode_steps: Count | None = None,
+    ode_steps: Count = 5,
     trace: Literal["exact", "hutchinson"] | None = None,
     kinetic: Annotated[float, Field(ge=0)] = 1e-3,
+    caution: Annotated[float, Field(ge=0)] = 1.0,
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-5,
     context: int = 0,
 ) -> FFJORD:
     """Return a continuous flow with two hidden layers, whose trace is exact at any width."""
     width = min(256, max(64, 2 * event.dims))
-    return FFJORD(event, hidden or (width, width), ode_steps or 6, trace, kinetic, tolerance, context)
+    return FFJORD(event, hidden or (width, width), ode_steps, trace, kinetic, caution, tolerance, context)
 
 
 def _bins(event: Event) -> int:
@@ -140,6 +141,6 @@ RECIPES = (
         ffjord,
         schemes={"ordinal": "logit", "real": "dequantise"},
         can=("log-likelihood", "exact inverse"),
-        settings={"lr": 5e-3, "batch_size": 256},
+        settings={"lr": 2e-3, "batch_size": 256},
     ),
 )

@@ -3,7 +3,7 @@
 from hexad.transforms.affine import ActNorm, Affine
 from hexad.transforms.autoregressive import Autoregressive
 from hexad.transforms.base import Compose, Transform
-from hexad.transforms.continuous import Arrival, Continuous
+from hexad.transforms.continuous import Continuous
 from hexad.transforms.coupling import AffineCoupling, Coupling, SplineCoupling, coupling_masks
 from hexad.transforms.elementwise import AffineMap, Elementwise
 from hexad.transforms.logit import Logit
@@ -17,7 +17,6 @@ __all__ = [
     "Affine",
     "AffineCoupling",
     "AffineMap",
-    "Arrival",
     "Autoregressive",
     "Compose",
     "Continuous",

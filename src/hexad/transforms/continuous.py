@@ -10,32 +10,33 @@ import torch
 from torch import Tensor
 
 from hexad.nn import GatedMLP
-from hexad.ode import Field, dopri5, rk4
+from hexad.ode import dopri5, rk4
 from hexad.randomness import fresh
 from hexad.transforms.base import Transform
 
-__all__ = ["Arrival", "Continuous"]
+__all__ = ["Continuous", "Way"]
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """Where the adaptive solver took some records.
+class Way:
+    r"""A way of fixed steps from x to z.
 
     Args:
-        y: the records there, (batch, D).
-        log_det: of the way, (batch,).
-        y_error, log_det_error: the solver's own estimates of its errors, (batch, D) and (batch,).
+        z: where it ends, (batch, D).
+        log_det: exact but for the steps, or estimated, (batch,).
+        energy: kinetic, :math:`\int |v|^2 dt`, (batch,) (How to train your neural ODE; Finlay et al., 2020).
+        error: the solver's local errors of z and log_det, summed, (batch,).
     """
 
-    y: Tensor
+    z: Tensor
     log_det: Tensor
-    y_error: Tensor
-    log_det_error: Tensor
+    energy: Tensor
+    error: Tensor
 
 
 class Continuous(Transform):
-    r"""x = y(1) and z = y(0) of one solution of dy/dt = v(t, y) (Neural Ordinary Differential Equations; Chen, Rubanova,
-    Bettencourt and Duvenaud, 2018. FFJORD; Grathwohl, Chen, Bettencourt, Sutskever and Duvenaud, 2019).
+    r"""x = y(1) and z = y(0) of one solution of dy/dt = v(t, y) (Neural Ordinary Differential Equations; Chen et al.,
+    2018. FFJORD; Grathwohl et al., 2019).
 
     .. math:: \log\left|\det \partial z/\partial x\right| = \int_1^0 \mathrm{tr}\,\frac{\partial v}{\partial y}\,dt
 
@@ -72,15 +73,25 @@ class Continuous(Transform):
         self.steps, self.tolerance = steps, tolerance
         self.trace = trace or ("exact" if self.velocity.closed else "hutchinson")
 
-    def arrive(self, y: Tensor, start: float, end: float, context: Tensor | None = None) -> Arrival:
-        """Return where the adaptive solver takes records from one time to another, with the log-determinant."""
+    def arrive(
+        self, y: Tensor, start: float, end: float, context: Tensor | None = None, *, tolerance: float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return where the adaptive solver takes records from one time to another, and the log-determinant of the way.
+
+        Args:
+            y: at ``start``, (batch, D).
+            start, end: times in [0, 1].
+            context: (batch, features).
+            tolerance: of the solver; None: the transform's own.
+        """
         d, traced = y.shape[1], self.velocity.with_trace(context)
 
         def field(t: Tensor, state: Tensor) -> Tensor:
             return torch.cat(traced(t, state[:, :d]), 1)
 
-        found = dopri5(field, torch.cat([y, torch.zeros_like(y[:, :1])], 1), start, end, tolerance=self.tolerance)
-        return Arrival(found.y[:, :d], found.y[:, d], found.error[:, :d], found.error[:, d])
+        state = torch.cat([y, torch.zeros_like(y[:, :1])], 1)
+        end_state = dopri5(field, state, start, end, tolerance=tolerance or self.tolerance).y
+        return end_state[:, :d], end_state[:, d]
 
     def carried(self, y: Tensor, start: float, end: float, context: Tensor | None = None) -> Tensor:
         """Return where the adaptive solver takes records, without their log-determinants."""
@@ -88,13 +99,11 @@ class Continuous(Transform):
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Go from t = 1 to 0."""
-        found = self.arrive(x, 1.0, 0.0, context)
-        return found.y, found.log_det
+        return self.arrive(x, 1.0, 0.0, context)
 
     def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Go from t = 0 to 1."""
-        found = self.arrive(z, 0.0, 1.0, context)
-        return found.y, found.log_det
+        return self.arrive(z, 0.0, 1.0, context)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """Go from t = 0 to 1 without the trace."""
@@ -109,15 +118,11 @@ class Continuous(Transform):
         self, x: Tensor, context: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return z and the log-determinant by the fixed steps, with the trace exact or estimated."""
-        z, log_det, _ = self.trained(x, context, generator=generator)
-        return z, log_det
+        way = self.trained(x, context, generator=generator)
+        return way.z, way.log_det
 
-    def trained(
-        self, x: Tensor, context: Tensor | None = None, *, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        r"""Return what :meth:`estimate_log_det` does, and the kinetic energy of the way, :math:`\int |v|^2 dt`, (batch,)
-        (How to train your neural ODE; Finlay, Jacobsen, Nurbekyan and Oberman, 2020).
-        """
+    def trained(self, x: Tensor, context: Tensor | None = None, *, generator: torch.Generator | None = None) -> Way:
+        """Return what :meth:`estimate_log_det` does, with what may be held against the way."""
         d = x.shape[1]
         if self.trace == "exact":
             traced = self.velocity.with_trace(context)
@@ -130,11 +135,7 @@ class Continuous(Transform):
             v, trace = traced(t, state[:, :d])
             return torch.cat([v, trace, v.square().sum(1, keepdim=True)], 1)
 
-        at_1 = torch.cat([x, x.new_zeros(len(x), 2)], 1)
-        at_0 = _solved(field, at_1, self.steps)
-        return at_0[:, :d], at_0[:, d], -at_0[:, d + 1]
-
-
-def _solved(field: Field, state: Tensor, steps: int) -> Tensor:
-    # what a step keeps for its gradient is some twenty times the batch's hidden units: little, unless there are many
-    return rk4(field, state, 1.0, 0.0, steps, save_memory=state.numel() > 2**18)
+        state = torch.cat([x, x.new_zeros(len(x), 2)], 1)
+        # what a step keeps for its gradient is some hundred times the state: little, unless there are many records
+        state, error = rk4(field, state, 1.0, 0.0, self.steps, save_memory=state.numel() > 2**18)
+        return Way(state[:, :d], state[:, d], -state[:, d + 1], error[:, : d + 1].sum(1))
