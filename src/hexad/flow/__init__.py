@@ -8,6 +8,7 @@ from hexad.flow.glow import Glow
 from hexad.flow.dequantisation import Dequantisation
 from hexad.flow.gaussianization import GaussianizationFlow
 from hexad.flow.iaf import IAF
+from hexad.flow.ffjord import FFJORD
 from hexad.flow.maf import MAF
 from hexad.flow.nice import NICE
 from hexad.flow.nsf import NSF
@@ -61,3 +62,4 @@ __all__ = [
     "StandardNormal",
     "Student",
 ]
+__all__ = ["FFJORD", "MAF", "NSF", "Flow", "Mixture", "RealNVP", "StandardNormal", "Student"]

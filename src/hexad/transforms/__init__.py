@@ -6,6 +6,7 @@ from hexad.transforms.base import Compose, Transform
 from hexad.transforms.bounded import Bounded
 from hexad.transforms.convolution import InvertibleConv
 from hexad.transforms.circular import CircularSpline
+from hexad.transforms.continuous import Continuous
 from hexad.transforms.coupling import AffineCoupling, Coupling, SplineCoupling, coupling_masks
 from hexad.transforms.elementwise import AdditiveMap, AffineMap, Elementwise
 from hexad.transforms.gaussianization import Gaussianization
@@ -33,6 +34,7 @@ __all__ = [
     "Autoregressive",
     "Bounded",
     "Compose",
+    "Continuous",
     "Coupling",
     "Elementwise",
     "Flatten",
