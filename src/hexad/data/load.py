@@ -40,7 +40,8 @@ def load_data(source: Any, **options: Any) -> Data:
     Args:
         source: ``"digits"`` or another built-in name; a file or folder (``str`` or ``Path``); an array, a tensor, a
             frame of pandas, polars or pyarrow, any iterable of arrays with a length, or ``{"train": ...}`` of these.
-        options: ``support levels step binarize resize columns drop context layout split protocol``, see :class:`Options`.
+        options: ``support levels step binarize resize columns drop context layout split protocol``, see
+            :class:`Options`.
 
     Raises:
         InputError: the source cannot be read, or an option does not fit it; one line says what to do.

@@ -1,9 +1,9 @@
 """MINIBOONE: electron neutrinos among the events of a detector.
 
 From UCI's ``MiniBooNE_PID.txt``, whose first line holds the numbers of signal and background events: the signal alone,
-without the outliers (below -100 in the first column) and the columns whose smallest value repeats; then the ends are cut
-off, and all is standardised by the training and validation rows. The paper's ``data.npy``, which is past the first of
-these steps, is read as well.
+without the outliers (below -100 in the first column) and the columns whose smallest value repeats; then the ends are
+cut off, and all is standardised by the training and validation rows. The paper's ``data.npy``, which is past the first
+of these steps, is read as well.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ def _from_text(file: Path) -> pd.DataFrame:
     first, _, rest = read_bytes(file).partition(b"\n")
     counts = first.split()
     if len(counts) != 2 or not all(count.isdigit() for count in counts):
-        raise InputError(
-            f"{file}: line 1 holds {len(counts)} entries; expected the numbers of signal and background events"
-        )
+        raise InputError(f"{file}: line 1 holds {len(counts)} entries; expected the numbers of both kinds of events")
     x = pd.read_csv(io.BytesIO(rest), sep=r"\s+", header=None, nrows=int(counts[0]), dtype=np.float64)
     if len(x) < int(counts[0]):
         raise InputError(f"{file}: {len(x)} events, line 1 says {int(counts[0])} of the signal; fetch the file again")
