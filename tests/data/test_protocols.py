@@ -231,7 +231,7 @@ def test_wrong_files_are_one_line(tmp_path, name, file, content, said):
 def test_a_file_that_another_column_is_missing_from(tmp_path):
     collisions(50, False).to_csv(tmp_path / "1000_train.csv", index=False)
     collisions(50, False).drop(columns="f2").to_csv(tmp_path / "1000_test.csv", index=False)
-    with pytest.raises(InputError, match="1000_test.csv has no column f2"):
+    with pytest.raises(InputError, match=r"1000_test\.csv has no column f2"):
         load_data(tmp_path, protocol="hepmass")
 
 
