@@ -37,7 +37,8 @@ class Recipe:
         closed_form: whether ``prepare`` is its whole fit.
         min_dims: the fewest columns that it takes.
         first_up_to: columns beyond which another of its family is the first choice: a step would be too slow.
-        min_dims: the fewest columns that it takes.
+        suited: ``suited(event, rows)`` gives the loop's defaults that depend on the data's event and number of training
+            rows; they go before ``settings``.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Recipe:
     closed_form: bool = False
     min_dims: int = 1
     first_up_to: float = math.inf
+    suited: Callable[[Event, int], Mapping[str, Any]] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -66,6 +68,10 @@ class Recipe:
     def takes(self) -> list[str]:
         """Kinds and layouts in words: ``binary``, ``ordinal``, ``real``; ``series`` for models of series."""
         return ["series"] if self.layouts == ("series",) else list(self.schemes)
+
+    def settings_for(self, event: Event, rows: int) -> dict[str, Any]:
+        """Return the loop's defaults for data of an event and a number of training rows."""
+        return {**self.settings, **(self.suited(event, rows) if self.suited else {})}
 
     def why_not(self, event: Event) -> str | None:
         """Return why the model cannot take the event, or None where it can."""
