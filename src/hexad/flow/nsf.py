@@ -28,6 +28,7 @@ class NSF(Flow):
         bound: the splines move what lies in [-bound, bound], in units of standard deviations.
         linear: whether a learned linear map, as LU factors, goes before each coupling; it has D^2 parameters.
         context: number of context features.
+        dropout: part of each hidden layer that is left out in training: few records are else learned by heart.
     """
 
     def __init__(
@@ -39,12 +40,13 @@ class NSF(Flow):
         bound: float = 3.0,
         linear: bool = True,
         context: int = 0,
+        dropout: float = 0.0,
     ) -> None:
         if event.dims < 2:
             raise ValueError("coupling needs at least 2 columns")
 
         def network(inputs: int, outputs: int) -> MLP:
-            return MLP(inputs, outputs, hidden, context=context, activation=nn.ReLU, zero_init=True)
+            return MLP(inputs, outputs, hidden, context=context, activation=nn.ReLU, zero_init=True, dropout=dropout)
 
         layers: list[Transform] = []
         for mask in coupling_masks(event.dims, transforms):

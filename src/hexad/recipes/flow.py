@@ -17,6 +17,7 @@ Count = Annotated[int, Field(ge=1)]
 Widths = Annotated[tuple[Count, ...], Field(min_length=1)]
 Bins = Annotated[int, Field(ge=2, le=500)]
 Bound = Annotated[float, Field(gt=0)]
+Part = Annotated[float, Field(ge=0, lt=1)]
 
 
 def realnvp(
@@ -39,6 +40,7 @@ def nsf(
     bins: Bins | None = None,
     bound: Bound = 3.0,
     linear: bool | None = None,
+    dropout: Part = 0.0,
     context: int = 0,
 ) -> NSF:
     """Return a neural spline flow of couplings: finer bins for few columns, linear maps unless they are the bulk."""
@@ -46,7 +48,7 @@ def nsf(
     if linear is None:
         linear = event.dims <= 256
     transforms, hidden = transforms or (4 if event.dims <= 4 else 6), hidden or (width, width)
-    return NSF(event, transforms, hidden, bins or _bins(event), bound, linear, context)
+    return NSF(event, transforms, hidden, bins or _bins(event), bound, linear, context, dropout)
 
 
 def maf(
