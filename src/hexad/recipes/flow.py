@@ -40,13 +40,17 @@ def nsf(
     bins: Bins | None = None,
     bound: Bound = 3.0,
     linear: bool | None = None,
-    dropout: Part = 0.0,
+    dropout: Part | None = None,
     context: int = 0,
 ) -> NSF:
-    """Return a neural spline flow of couplings: finer bins for few columns, linear maps unless they are the bulk."""
+    """Return a neural spline flow of couplings: finer bins for few columns, linear maps unless they are the bulk, and
+    dropout on tables of more columns, as in its paper.
+    """
     width = min(256, max(64, 4 * event.dims))
     if linear is None:
         linear = event.dims <= 256
+    if dropout is None:
+        dropout = 0.1 if event.layout == "vector" and event.dims > 4 else 0.0
     transforms, hidden = transforms or (4 if event.dims <= 4 else 6), hidden or (width, width)
     return NSF(event, transforms, hidden, bins or _bins(event), bound, linear, context, dropout)
 
