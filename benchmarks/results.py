@@ -54,6 +54,23 @@ SECTIONS: dict[str, tuple[str, str, dict[str, str]]] = {
             "command": "command",
         },
     ),
+    "tables": (
+        "Tables",
+        "Flows on tables of real measurements, beside a peer of the same size that was trained as long.",
+        {
+            "ours": "ours",
+            "peer": "peer",
+            "ours - peer": "difference",
+            "kind": "kind",
+            "the peer": "peer_name",
+            "parameters": "parameters",
+            "steps": "steps",
+            "protocol": "protocol",
+            "seeds": "seeds",
+            "machine": "machine",
+            "command": "command",
+        },
+    ),
     "robustness": (
         "Robustness",
         "What was done to the commands to break them, and what came of it.",
@@ -72,7 +89,7 @@ def record(section: str, name: str, row: dict[str, Any], *, folder: Path = FOLDE
     """Put a row in place of the one of its name, and write ``results.json`` and ``RESULTS.md``.
 
     Args:
-        section: ``published``, ``speed`` or ``robustness``.
+        section: one of :data:`SECTIONS`.
         name: of the row, unique within the section.
         row: its cells by key; ``machine`` and the versions of Python and Hexad are added where they are absent, and a
             cell that is absent or None is left empty on the page.

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
+import hexad
 from benchmarks import results
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.contest import TASKS, Contest, run
@@ -58,7 +63,7 @@ def test_a_row_is_written_and_others_are_kept(tmp_path: Path) -> None:
 
 
 def test_there_is_no_other_section(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected one of published, speed, robustness"):
+    with pytest.raises(ValueError, match="expected one of published, speed, tables, robustness"):
         results.record("pace", "first", SPEED, folder=tmp_path)
 
 
@@ -113,3 +118,95 @@ def test_figures_are_medians_of_turns_taken_in_order(monkeypatch: pytest.MonkeyP
     assert turns == ["ours", "peer", "bare"] * 4
     assert (row["ours"], row["peer"], row["bare"]) == (1.0, 2.0, 0.5)
     assert (row["ratio_peer"], row["ratio_bare"]) == (2.0, 2.0)
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the command, whose table kin8nm is a small one made here, and whose rows go into a folder of their own."""
+    monkeypatch.syspath_prepend(Path(results.__file__).parent)
+    module = __import__("tables")
+    table = np.random.default_rng(0).normal(size=(120, 3)) @ np.triu(np.ones((3, 3)))
+    (tmp_path / "uci_regression" / "kin8nm").mkdir(parents=True)
+    np.savetxt(tmp_path / "uci_regression" / "kin8nm" / "data.txt", table)
+    monkeypatch.setenv("HEXAD_DATA", str(tmp_path))
+    monkeypatch.setattr(module.results, "FOLDER", tmp_path)
+    return module
+
+
+def _tables(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "results.json").read_text())["tables"]
+
+
+def test_tables_write_a_row_after_each_seed_and_go_on(tables: Any, tmp_path: Path) -> None:
+    pytest.importorskip("zuko")
+    run = ["kin8nm", "--models", "maf", "--time", "0.2"]
+    tables.main([*run, "--seeds", "1"])
+    row = _tables(tmp_path)["kin8nm maf"]
+    first = row["runs"]["0"]
+    assert first["gap"] == pytest.approx(first["ours"] - first["peer"])
+    assert min(first["steps"]) >= 1
+    ours, theirs = first["parameters"]
+    assert abs(ours - theirs) <= 0.05 * ours
+    assert (first["kind"], first["measure"], first["records"], row["seeds"]) == ("exact", "density", 24, "0")
+    assert "## Tables" in (tmp_path / "RESULTS.md").read_text()
+
+    tables.main([*run, "--seeds", "2"])  # goes on: the first seed is not measured again
+    row = _tables(tmp_path)["kin8nm maf"]
+    assert (row["runs"]["0"], row["seeds"]) == (first, "0, 1")
+    assert row["ours"].startswith(f"{(first['ours'] + row['runs']['1']['ours']) / 2:.3f} ±")
+
+    row["runs"]["0"]["ours"] = math.inf
+    results.record("tables", "kin8nm maf", row, folder=tmp_path)
+    tables.main([*run, "--seeds", "2"])  # a full row is measured again
+    assert math.isfinite(_tables(tmp_path)["kin8nm maf"]["runs"]["0"]["ours"])
+
+
+def test_the_peer_trains_and_keeps_the_weights_that_validate_best(tables: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    flows = pytest.importorskip("zuko.flows")
+    seen: list[float] = []
+
+    class Watched(tables.Zuko):  # type: ignore[misc, name-defined]
+        def log_prob(self, x: torch.Tensor, **options: Any) -> torch.Tensor:
+            found = super().log_prob(x, **options)
+            if not torch.is_grad_enabled():
+                seen.append(float(found.mean()))
+            return found
+
+    run = tables.plan("maf", tables.load("kin8nm"), time=1, seed=0)
+    torch.manual_seed(0)
+    peer = Watched(run.preprocessing.event, flows.MAF(3, transforms=1, hidden_features=(8, 8)))
+    monkeypatch.setattr(tables, "LR", 0.1)  # restless, so that the best weights are not the last
+    assert tables.train_peer(peer, run, 0.5) > 10
+    assert len(seen) > 3
+    assert seen[-1] < max(seen)
+    with torch.no_grad():
+        kept = float(peer.log_prob(run.preprocessing.encode(run.data.tensor("valid"))[0]).mean())
+    assert kept == max(seen[:-1])
+    assert kept > seen[0]
+
+
+def test_the_peer_s_samples_follow_its_density(tables: Any) -> None:
+    flows = pytest.importorskip("zuko.flows")
+    torch.manual_seed(0)
+    peer = tables.Zuko(hexad.Event.of(2, "real"), flows.MAF(2, transforms=1, hidden_features=(8, 8)))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        x = peer.sample(20_000, generator=generator)
+        narrow = torch.distributions.Normal(x.mean(0), 0.5 * x.std(0))
+        weight = (narrow.log_prob(x).sum(1) - peer.log_prob(x)).exp()
+    assert abs(float(weight.mean()) - 1) < 5 * float(weight.std()) / 20_000**0.5
+
+
+def test_sizes_are_matched_or_refused(tables: Any) -> None:
+    assert tables.parameters(tables.sized(lambda width: nn.Linear(10, width), 1000)) == 990 + 11  # 91 units
+    with pytest.raises(ValueError, match="no width gives 1000 parameters: the nearest model has 1600"):
+        tables.sized(lambda width: nn.Linear(1599 if width < 3 else 3199, 1), 1000)
+
+
+def test_a_table_without_a_density_is_a_row_that_says_so(tables: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "uci_regression" / "naval-propulsion-plant"
+    folder.mkdir()
+    np.savetxt(folder / "data.txt", np.column_stack([np.random.default_rng(0).normal(size=50), np.ones(50)]))
+    tables.main(["naval-propulsion-plant"])
+    row = _tables(tmp_path)["naval-propulsion-plant"]
+    assert row["protocol"].startswith("naval-propulsion-plant: columns that are constant on the training rows: x1")

@@ -188,7 +188,14 @@ PAIRS = {
     "nsf": Pair(
         lambda: NSF(Event.of(COLUMNS, "real"), COUPLINGS, HIDDEN, BINS, BOUND, linear=False),
         lambda flows: flows.NSF(COLUMNS, transforms=COUPLINGS, bins=BINS, hidden_features=HIDDEN, passes=2),
-        {"transforms": COUPLINGS, "hidden": list(HIDDEN), "bins": BINS, "bound": BOUND, "linear": False},
+        {
+            "transforms": COUPLINGS,
+            "hidden": list(HIDDEN),
+            "bins": BINS,
+            "bound": BOUND,
+            "linear": False,
+            "dropout": 0.0,
+        },
         _masked(COUPLINGS, f"couplings with splines of {BINS} bins"),
         "zuko NSF(passes=2)",
     ),

@@ -31,7 +31,9 @@ _TIME = typer.Option("--time", metavar="T", help="Wall time of the training loop
 _STEPS = typer.Option("--steps", metavar="N", help="Training steps, instead of a time.")
 _DEVICE = typer.Option("--device", help="auto, cpu, cuda, ...")
 _SEED = typer.Option("--seed", help="Seed of every random draw.")
-_READ = "How to read: support levels step bounds binarize resize columns drop context layout split. Repeatable."
+_READ = (
+    "Of the data: support levels step bounds binarize resize columns drop context layout split protocol. Repeatable."
+)
 _SET = "An option of the model or of the loop; the value is JSON, else a plain string. Repeatable."
 _RUN = typer.Argument(metavar="DIR", help="Folder of a run.")
 

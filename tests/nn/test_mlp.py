@@ -46,3 +46,14 @@ def test_rows_are_independent():
     for net in (MLP(3, 4, (8,)), ResidualMLP(3, 4, (8,))):
         x = torch.randn(6, 3)
         torch.testing.assert_close(net(x)[:2], net(x[:2]))
+
+
+def test_dropout_leaves_out_a_part_in_training_alone():
+    net, x = MLP(3, 1, (1000,), activation=torch.nn.Softplus, dropout=0.3), torch.randn(1, 3)
+    with torch.no_grad():
+        hidden = net.layers[:-1](x)
+        assert abs(float((hidden == 0).float().mean()) - 0.3) < 0.1
+        assert not torch.equal(net(x), net(x))
+        net.eval()
+        assert torch.equal(net(x), net(x))
+    assert [tuple(p.shape) for p in net.parameters()] == [tuple(p.shape) for p in MLP(3, 1, (1000,)).parameters()]

@@ -94,3 +94,12 @@ def test_the_first_flow_is_the_spline_one_where_its_step_is_quick():
         return {family: recipe.name for family, recipe, _ in first_choices(Event.of(dims, "real")) if recipe}["flow"]
 
     assert (first(2), first(256), first(257)) == ("nsf", "nsf", "realnvp")
+
+
+def test_the_loop_s_defaults_may_depend_on_the_data():
+    def suited(event, rows):
+        return {"lr": 0.1, "batch_size": min(rows, 64)} if event.dims < 3 else {}
+
+    recipe = Recipe("toy", "flow", _build, {"real": "dequantise"}, settings={"lr": 0.01, "ema": 0.5}, suited=suited)
+    assert recipe.settings_for(Event.of(2, "real"), 20) == {"lr": 0.1, "batch_size": 20, "ema": 0.5}
+    assert recipe.settings_for(Event.of(3, "real"), 20) == {"lr": 0.01, "ema": 0.5}

@@ -12,6 +12,7 @@ from hexad.data.forms.pictures import ENDINGS
 from hexad.data.load import load_data
 from hexad.data.options import OPTIONS, Options
 from hexad.data.output import check_output, write, write_bytes
+from hexad.data.protocols import PROTOCOLS
 from hexad.data.sources import BUILTIN, Builtin
 from hexad.data.splits import permutation
 
@@ -46,4 +47,8 @@ def list_data() -> dict[str, list[dict[str, Any]]]:
     )
     forms.append({"form": "folder", "ending": [], "what": "files whose names hold train, valid, test"})
     forms.append({"form": "memory", "ending": [], "what": "from Python: arrays, tensors, frames, iterables of arrays"})
+    forms += [
+        {"form": f"protocol={name}", "ending": [], "what": f"{protocol.what}, from {protocol.files}"}
+        for name, protocol in PROTOCOLS.items()
+    ]
     return {"data": data, "forms": forms}

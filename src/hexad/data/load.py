@@ -23,6 +23,7 @@ from hexad.data.forms.memory import read as read_memory
 from hexad.data.forms.opening import stem
 from hexad.data.forms.pictures import resized
 from hexad.data.options import Options, per_column
+from hexad.data.protocols import read_protocol
 from hexad.data.raw import Raw
 from hexad.data.sources import SOURCES
 from hexad.data.splits import make_splits
@@ -40,7 +41,8 @@ def load_data(source: Any, **options: Any) -> Data:
     Args:
         source: ``"digits"`` or another built-in name; a file or folder (``str`` or ``Path``); an array, a tensor, a
             frame of pandas, polars or pyarrow, any iterable of arrays with a length, or ``{"train": ...}`` of these.
-        options: ``support levels step bounds binarize resize columns drop context layout split``, see :class:`Options`.
+        options: ``support levels step bounds binarize resize columns drop context layout split protocol``, see
+            :class:`Options`.
 
     Raises:
         InputError: the source cannot be read, or an option does not fit it; one line says what to do.
@@ -52,6 +54,8 @@ def load_data(source: Any, **options: Any) -> Data:
     asked = Options.parse(options)
     if isinstance(source, str) and not source.strip():
         raise InputError("data: expected a name or a path, got an empty one; . is the present folder")
+    if asked.protocol is not None:
+        return _by_protocol(source, asked, asked.protocol)
     if isinstance(source, str) and source in SOURCES:
         made = SOURCES[source]()
         merged = Options.parse({**made.options, **{k: v for k, v in options.items() if v is not None}})
@@ -66,6 +70,16 @@ def load_data(source: Any, **options: Any) -> Data:
         return _build(raw, asked, named, path.resolve().name if path.is_dir() else stem(path), None)
     raw = read_memory(source)
     return _build(raw, asked, {"kind": "memory", "path": None, "options": asked.to_json()}, "data", None)
+
+
+def _by_protocol(source: Any, asked: Options, protocol: str) -> Data:
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(f"--data protocol={protocol} is for files; give the path of the folder that holds them")
+    raw = read_protocol(Path(source), protocol)
+    # the likelihoods that papers state are densities, of records that noise was added to
+    merged = Options.parse({"support": "real", "step": 0, **asked.to_json()})
+    named = {"kind": "file", "path": os.path.abspath(source), "options": asked.to_json()}
+    return _build(raw, merged, named, protocol, None)
 
 
 def _build(

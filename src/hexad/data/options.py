@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from hexad.checks import InputError, choose
+from hexad.data.protocols import PROTOCOLS
 
 __all__ = ["LAYOUTS", "OPTIONS", "SUPPORTS", "Options", "per_column"]
 
@@ -32,6 +33,8 @@ class Options:
         context: the column, or the labels, that models are given.
         layout: ``vector``, ``image``, ``series`` or ``sequence``.
         split: fractions (train, valid, test), or ``time`` for contiguous pieces.
+        protocol: ``power``, ``gas``, ``hepmass``, ``miniboone`` or ``bsds300``: the path holds the original files of
+            this benchmark, which are prepared as the literature does.
     """
 
     support: Any = None
@@ -45,6 +48,7 @@ class Options:
     context: str | None = None
     layout: str | None = None
     split: tuple[float, float, float] | str | None = None
+    protocol: str | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Options:
@@ -210,5 +214,6 @@ READERS: dict[str, Any] = {
     "context": _text,
     "layout": lambda value: choose(value, LAYOUTS, "layout"),
     "split": _split,
+    "protocol": lambda value: choose(value, PROTOCOLS, "protocol"),
 }
 OPTIONS = tuple(READERS)

@@ -84,7 +84,7 @@ def make_splits(raw: Raw, series: bool, asked: tuple[float, float, float] | str 
     elif "train" not in raw.parts:
         raise InputError(f"{raw.where}: no training data; name one file or array with the word train")
     else:
-        parted, how = _fill(raw, ordered), "as given" + _missing(raw)
+        parted, how = _fill(raw, ordered), raw.how + _missing(raw)
     for split in SPLITS:
         if len(parted.parts[split]) == 0:
             raise InputError(f"{raw.where}: the {split} split holds no rows; give more rows or other fractions")

@@ -153,7 +153,8 @@ def plan(
     own, loop = _sorted_options(recipe, options)
     if isinstance(model, GenerativeModel):
         loop = _in_its_own_type(model, loop)
-    settings = Settings.checked({**(recipe.settings if recipe else {}), **loop})
+    picked = recipe.settings_for(loaded.event, len(loaded.train)) if recipe else {}
+    settings = Settings.checked({**picked, **loop})
     folder = None if out is None else Path(out)
     if recipe is not None:
         recipe_of(recipe.name, loaded.event)

@@ -30,6 +30,7 @@ class NSF(Flow):
         linear: whether a learned linear map, as LU factors, goes before each coupling; it has D^2 parameters.
         context: number of context features.
         base: the density of the noise; None: standard normal.
+        dropout: part of each hidden layer that is left out in training: few records are else learned by heart.
     """
 
     def __init__(
@@ -42,12 +43,13 @@ class NSF(Flow):
         linear: bool = True,
         context: int = 0,
         base: Density | None = None,
+        dropout: float = 0.0,
     ) -> None:
         if event.dims < 2:
             raise ValueError("coupling needs at least 2 columns")
 
         def network(inputs: int, outputs: int) -> MLP:
-            return MLP(inputs, outputs, hidden, context=context, activation=nn.ReLU, zero_init=True)
+            return MLP(inputs, outputs, hidden, context=context, activation=nn.ReLU, zero_init=True, dropout=dropout)
 
         layers: list[Transform] = []
         for mask in coupling_masks(event.dims, transforms):

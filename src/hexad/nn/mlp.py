@@ -21,6 +21,7 @@ class MLP(nn.Module):
         context: width of the context, concatenated to the input; 0 for none.
         activation: class of the activation.
         zero_init: whether the last layer starts at zero.
+        dropout: part of each hidden layer that is left out in training, from 0 to below 1.
     """
 
     def __init__(
@@ -32,12 +33,13 @@ class MLP(nn.Module):
         context: int = 0,
         activation: type[nn.Module] = nn.SiLU,
         zero_init: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         widths = [features + context, *hidden]
         layers: list[nn.Module] = []
         for a, b in pairwise(widths):
-            layers += [nn.Linear(a, b), activation()]
+            layers += [nn.Linear(a, b), activation(), *([nn.Dropout(dropout)] if dropout else [])]
         last = nn.Linear(widths[-1], outputs)
         if zero_init:
             nn.init.zeros_(last.weight)

@@ -40,6 +40,8 @@ class Recipe:
         min_dims: the fewest columns that it takes.
         first_up_to: columns beyond which another of its family is the first choice: a step would be too slow.
         unfit: ``unfit(event)`` says why an event of a right layout, kind and size still cannot be taken, or None.
+        suited: ``suited(event, rows)`` gives the loop's defaults that depend on the data's event and number of training
+            rows; they go before ``settings``.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Recipe:
     first_up_to: float = math.inf
     unfit: Callable[[Event], str | None] = lambda event: None
     scheme_by: Callable[[Event, Mapping[str, Any]], Scheme] | None = None
+    suited: Callable[[Event, int], Mapping[str, Any]] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -74,6 +77,10 @@ class Recipe:
     def scheme(self, event: Event, options: Mapping[str, Any]) -> Scheme:
         """Return the preprocessing of an event that it takes, under the user's options."""
         return self.schemes[event.kind] if self.scheme_by is None else self.scheme_by(event, options)
+
+    def settings_for(self, event: Event, rows: int) -> dict[str, Any]:
+        """Return the loop's defaults for data of an event and a number of training rows."""
+        return {**self.settings, **(self.suited(event, rows) if self.suited else {})}
 
     def why_not(self, event: Event) -> str | None:
         """Return why the model cannot take the event, or None where it can."""
