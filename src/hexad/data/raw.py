@@ -25,6 +25,7 @@ class Raw:
         named: whether the user named the columns; else ``x0, x1, ...`` are ours.
         date_name: name of the column of dates that became the index, or None.
         date_pattern: how these dates were written, as for ``strptime``.
+        order: the rows of a table with dates as the source has them, where they were put into time order; else None.
         dropped: columns that were left out of the variables, in the source's order.
     """
 
@@ -36,6 +37,7 @@ class Raw:
     named: bool = True
     date_name: str | None = None
     date_pattern: str | None = None
+    order: np.ndarray | None = None
     dropped: list[Any] = field(default_factory=list)
 
     @property
