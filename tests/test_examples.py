@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+SHORT = {"conditional_intervals": ("band.png", "60"), "flow_film": ("film.gif", "40")}  # a picture, and few steps
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
-def test_example_runs(path):
-    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=300)
+def test_example_runs(path, tmp_path):
+    arguments = SHORT.get(path.stem, ())
+    command = [sys.executable, str(path), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "exact" in done.stdout
+    assert [file.name for file in tmp_path.iterdir()] == list(arguments[:1])

@@ -124,7 +124,9 @@ def sample(
     n: Annotated[int, typer.Option("-n", help="How many samples.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Its ending says the form: .csv .npz .png ...")],
     seed: Annotated[int | None, typer.Option("--seed", help="Left out: fresh entropy.")] = None,
-    context: Annotated[str | None, typer.Option("--context", help="Of a conditional model: JSON or a string.")] = None,
+    context: Annotated[
+        str | None, typer.Option("--context", help='Of a conditional model: JSON, such as [1.5, "a"], or a string.')
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Draw samples from a run, in the user's own columns and units."""
@@ -168,6 +170,30 @@ def forecast(
 
     for note in write_forecast(load(run), steps, out, level=level, plot=plot):
         _say(note)
+
+
+@app.command()
+def predict(
+    run: RunFolder,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A table with the run's columns of context.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where it goes: .csv .tsv .parquet .npz ...")],
+    level: Annotated[float, typer.Option("--level", help="Probability of each interval.")] = 0.9,
+    n: Annotated[int, typer.Option("-n", help="Draws a row.")] = 1000,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Mean and interval of each variable for every row of DATA, by a run that was trained with --data context=...
+
+    Of DATA the columns of context are read, the others ignored.
+    """
+    from hexad.data import check_output, read_table, write
+    from hexad.fitted import load
+
+    path = check_output(out)
+    fitted = load(run, device=device)
+    table = fitted.predict(read_table(data), level, n, seed, progress=True)
+    write(table, path)
+    _say(f"{len(table)} rows, {level:g} intervals: {path}")
 
 
 @app.command()

@@ -111,9 +111,9 @@ def test_a_model_without_likelihood_says_why(pairs: np.ndarray) -> None:
 
 def test_caps_take_records_by_their_number_and_the_start_of_a_series() -> None:
     x = torch.arange(100.0)[:, None]
-    records = Records(x, np.arange(100), "x", "test", None)
+    records = Records(x, {"number": np.arange(100)}, "x", "test", None)
     chosen = records.capped(10, in_order=False)
-    assert chosen.x[:, 0].tolist() == list(chosen.context)
+    assert chosen.x[:, 0].tolist() == list(chosen.context["number"])
     assert chosen.x[:, 0].tolist() != list(range(10))
     assert records.capped(10, in_order=True).x[:, 0].tolist() == list(range(10))
     assert records.capped(100, in_order=False) is records

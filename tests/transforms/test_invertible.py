@@ -33,8 +33,8 @@ from hexad.transforms import (
     Permutation,
     Planar,
     Radial,
-    Softplus,
     Sigmoidal,
+    Softplus,
     Spline,
     SplineCoupling,
     Sylvester,
@@ -68,6 +68,8 @@ def _masked(features: int, elementwise: Elementwise, context: int = 0) -> Autore
 
 def _cycled(d: int, *values: float) -> torch.Tensor:
     return torch.tensor([values[i % len(values)] for i in range(d)], dtype=torch.float32)
+
+
 def _calm(transform: Transform) -> Transform:
     """Leave time out of a continuous flow, for a solution to 1e-14 in few steps; test_continuous.py has it in."""
     assert isinstance(transform, Continuous)

@@ -45,14 +45,14 @@ class Records:
 
     Args:
         x: (n, \\*shape) in the user's units.
-        context: what they are conditioned on, one entry a record, or None.
+        context: what they are conditioned on, by name in the user's units, or None.
         name: of the data.
         split: ``test``, or ``all`` where every row is used.
         train: training records of the run, (m, \\*shape), or None where they cannot be had.
     """
 
     x: Tensor
-    context: Any
+    context: dict[str, np.ndarray] | None
     name: str
     split: str
     train: Tensor | None
@@ -60,8 +60,7 @@ class Records:
     @classmethod
     def of(cls, data: Data, split: str = "test") -> Records:
         """Return a split of the data that a model was trained on."""
-        context = None if data.given is None else data.context[data.given][split]
-        return cls(data.tensor(split), context, data.name, split, data.tensor("train"))
+        return cls(data.tensor(split), data.known(split), data.name, split, data.tensor("train"))
 
     def capped(self, most: int, in_order: bool) -> Records:
         """Return at most ``most`` of the records: consecutive ones of a series, else chosen by their number alone."""
@@ -69,8 +68,11 @@ class Records:
         if n <= most:
             return self
         rows = np.arange(most) if in_order else np.sort(permutation(n)[:most])
-        context = None if self.context is None else np.asarray(self.context)[rows]
-        return replace(self, x=self.x[torch.from_numpy(rows)], context=context)
+        return replace(self, x=self.x[torch.from_numpy(rows)], context=self.known(rows))
+
+    def known(self, rows: np.ndarray) -> dict[str, np.ndarray] | None:
+        """Return the context of records by their numbers, which may be repeated."""
+        return None if self.context is None else {name: values[rows] for name, values in self.context.items()}
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def measure(fitted: Fitted, records: Records, *, seed: int = 0, by: Yardstick | 
     likelihood = fitted.try_log_likelihood(scored.x, scored.context, seed)
     by = by or yardstick(fitted.event, records, seed)
     beside = _compared(records, series)
-    samples, seconds = _timed_samples(fitted, len(beside.x), beside.context, seed)
+    samples, seconds = _timed_samples(fitted, beside, seed)
     if bool(
         samples.isfinite().all()
     ):  # on the user's grid and in the user's types, else a classifier finds these first
@@ -186,11 +188,13 @@ def _windows(x: Tensor, series: bool, rows: int | None = None) -> Tensor:
     return x.flatten(1).double().unfold(0, width, 1).flatten(1)
 
 
-def _timed_samples(fitted: Fitted, n: int, context: Any, seed: int) -> tuple[Tensor, float]:
-    """Return n samples, and the seconds that 1,000 take by the clock, after a small draw that wakes what sleeps."""
-    chunk = fitted.config.chunk
+def _timed_samples(fitted: Fitted, beside: Records, seed: int) -> tuple[Tensor, float]:
+    """Return a sample a record, and the seconds that 1,000 take by the clock, after a small draw that wakes what
+    sleeps.
+    """
+    chunk, n = fitted.config.chunk, len(beside.x)
     whole = math.ceil(n / chunk) * chunk  # what is drawn anyway; sample i does not depend on n
-    given = None if context is None else np.resize(np.asarray(context), whole)
+    given = beside.known(np.arange(whole) % n)
     if given is None:
         with torch.no_grad():
             fitted.model.sample(2, generator=stream(seed, "warm", device=fitted.model.device))
@@ -217,10 +221,11 @@ def _records(fitted: Fitted, data: Any, split: str) -> Records:
     whole = data.source.get("kind") == "file" and not (how.startswith("as given") and f"{split}:" not in how)
     parts = ("train", "valid", "test") if whole else (split,)
     x = torch.cat([fitted.format.encode(data.split(part), where=f"{data.name}, {part}") for part in parts])
-    given = fitted.config.data.get("given")
-    if given is not None and given not in data.context:
-        raise InputError(f"{data.name}: no context {given!r}, which the model is conditioned on; add that column")
-    context = None if given is None else np.concatenate([np.asarray(data.context[given][part]) for part in parts])
+    names = fitted.format.context.names if fitted.format.context else ()
+    for name in names:
+        if name not in data.context:
+            raise InputError(f"{data.name}: no context {name!r}, which the model is conditioned on; add that column")
+    context = {name: np.concatenate([data.context[name][part] for part in parts]) for name in names} or None
     return Records(_nonempty(x), context, data.name, "all" if whole else split, train)
 
 

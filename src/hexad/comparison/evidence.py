@@ -68,8 +68,7 @@ class Evidence:
     def of(cls, fitted: Fitted, records: Records, rows: int, by: Yardstick) -> Evidence:
         """Measure a trained model, its samples by a yardstick, and keep ``rows`` of them as they are made."""
         found = measure(fitted, records, by=by)
-        given = None if records.context is None else np.resize(np.asarray(records.context), rows)
-        path = fitted.path(rows, seed=0, context=given)
+        path = fitted.path(rows, seed=0, context=records.known(np.arange(rows) % len(records.x)))
         chosen = np.unique(np.linspace(0, len(path.states) - 1, FRAMES).round().astype(int))
         return cls(
             {**found.row, "seed": fitted.config.seed, "status": "done", "reason": None},

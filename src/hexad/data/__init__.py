@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from hexad.data.base import Data
-from hexad.data.context import ContextEncoder
+from hexad.data.context import Context, ContextEncoder
 from hexad.data.format import Format
 from hexad.data.forms import FORMS
 from hexad.data.forms.pictures import ENDINGS
-from hexad.data.load import load_data
+from hexad.data.load import load_data, read_table
 from hexad.data.options import OPTIONS, Options
 from hexad.data.output import check_output, write, write_bytes
 from hexad.data.protocols import PROTOCOLS
@@ -21,6 +21,7 @@ __all__ = [
     "FORMS",
     "OPTIONS",
     "Builtin",
+    "Context",
     "ContextEncoder",
     "Data",
     "Format",
@@ -29,6 +30,7 @@ __all__ = [
     "list_data",
     "load_data",
     "permutation",
+    "read_table",
     "write",
     "write_bytes",
 ]

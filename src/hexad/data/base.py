@@ -32,7 +32,7 @@ class Data:
         names: names of the columns; () for pictures.
         source: where the data came from, JSON-able: ``kind path options fingerprint splits``.
         name: short name, for titles and folders.
-        given: the context that models are given, or None.
+        given: the context that models are given, ``a, b, c`` where it has several columns, or None.
         format: how records are held outside.
         truth: exact log-probability of records (n, ...) in the user's units, float64 (n,); None where it is not known.
         notes: what the user should know before a model is trained on them, a line each.
@@ -70,13 +70,24 @@ class Data:
     def context_tensor(self, split: str) -> Tensor | None:
         """Return the chosen context of a split, float32 (n, k), or None where none was chosen.
 
-        Whole numbers and text with at most 64 different training values are one-hot, other numbers standardised.
+        Whole numbers and text with at most 64 different training values are one-hot, other numbers standardised; the
+        columns stand side by side.
 
         Raises:
             InputError: ``split`` is unknown, or it holds a value that training does not.
         """
+        known = self.known(split)
+        return None if known is None else self.format.encode_context(known)
+
+    def known(self, split: str) -> dict[str, np.ndarray] | None:
+        """Return the chosen context of a split in the user's units by name, or None where none was chosen.
+
+        Raises:
+            InputError: ``split`` is unknown.
+        """
         choose(split, SPLITS, "split")
-        return None if self.given is None else self.format.encode_context(self.context[self.given][split])
+        chosen = self.format.context
+        return None if chosen is None else {name: self.context[name][split] for name in chosen.names}
 
     def describe(self) -> str:
         """Return one line: the name, the sizes of the splits, the event, and how the steps were found."""

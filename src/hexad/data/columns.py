@@ -12,7 +12,7 @@ from hexad.data.forms.delimited import odd_among_dates
 from hexad.data.options import Options
 from hexad.data.raw import Raw
 
-__all__ = ["check_numbers", "check_spread", "column_names", "listed", "select"]
+__all__ = ["check_numbers", "check_spread", "column_names", "column_values", "listed", "select"]
 
 LARGEST = 1e150  # its square, summed over the rows, is still a number
 
@@ -50,13 +50,17 @@ def select(raw: Raw, options: Options) -> tuple[Raw, tuple[str, ...]]:
             )
         for name in wanted or ():
             choose(name, names, f"column in --data {what}")
-    taken = options.context if options.context not in raw.context else None
-    if taken is not None:
-        choose(taken, [*names, *raw.context], "context")
-        _take_context(raw, names, taken)
-    kept = [name for name in names if name not in (options.drop or ()) and name != taken]
+    taken = [name for name in options.context or () if name not in raw.context]
+    for name in taken:
+        choose(name, [*names, *raw.context], "context")
+        _take_context(raw, names, name)
+    kept = [name for name in names if name not in (options.drop or ()) and name not in taken]
     if options.columns:
         kept = [name for name in options.columns if name in kept]
+    if names and not kept and taken:
+        raise InputError(
+            f"{raw.where}: the context takes {listed(taken)}, no column is left to model; name fewer columns"
+        )
     if names and not kept:
         raise InputError(f"{raw.where}: no column is left; keep at least one of {listed(names)}")
     if kept != list(names):
@@ -71,13 +75,24 @@ def _take_context(raw: Raw, names: tuple[str, ...], name: str) -> None:
     values = {}
     for split, x in raw.parts.items():
         column = x.iloc[:, place] if raw.is_frame else x[:, place] if x.ndim == 2 else x
-        is_text = column.dtype.kind not in "biuf"
-        if raw.is_frame and is_text:
-            column = column.astype(object).where(column.notna(), "").astype(str)
-        values[split] = np.asarray(column, dtype=str if is_text else None)
+        values[split] = column_values(column)
         if values[split].dtype.kind == "f" and not np.isfinite(values[split]).all():
-            raise InputError(f"{raw.where}: the context {name} has missing values; choose another column")
+            rows = np.flatnonzero(~np.isfinite(values[split])) + 1
+            where = raw.where if split == "all" else f"{raw.where}, {split}"
+            missing = f"the context {name} has missing or infinite values in rows {listed(rows.tolist(), 3)}"
+            raise InputError(f"{where}: {missing}; fill them, or choose another column")
     raw.context = {**raw.context, name: values}
+
+
+def column_values(column: Any) -> np.ndarray:
+    """Return a column of a frame or an array, (n,), as context: numbers, or text in which what is missing is empty."""
+    if column.dtype.kind not in "biuf":
+        if hasattr(column, "isna"):
+            column = column.astype(object).where(column.notna(), "").astype(str)
+        return np.asarray(column, dtype=str)
+    if hasattr(column, "isna") and column.isna().any():  # pandas' own types know values that are missing
+        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    return np.asarray(column)
 
 
 def check_numbers(raw: Raw, names: tuple[str, ...]) -> Raw:

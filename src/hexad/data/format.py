@@ -14,7 +14,7 @@ from hexad.checks import InputError, hint
 from hexad.data.arrangement import Arrangement
 from hexad.data.bounds import limits
 from hexad.data.columns import check_numbers, listed
-from hexad.data.context import ContextEncoder
+from hexad.data.context import Context
 from hexad.data.detect import check_values
 from hexad.data.forms.memory import is_frame, numbers, to_pandas
 from hexad.data.raw import Raw
@@ -37,7 +37,7 @@ class Format:
         channels_last: whether a picture's channels are its last axis outside.
         offsets: a point of the grid of each column that has a step (0 for others).
         ignored: columns that a frame may have beside (left out, or context).
-        context: encoder of the chosen context, or None.
+        context: encoders of the chosen context, or None.
     """
 
     event: Event
@@ -48,7 +48,7 @@ class Format:
     channels_last: bool = False
     offsets: tuple[float, ...] = ()
     ignored: tuple[str, ...] = ()
-    context: ContextEncoder | None = None
+    context: Context | None = None
 
     def __post_init__(self) -> None:
         dims, framed = self.event.dims, self.container == "frame"
@@ -173,15 +173,15 @@ class Format:
         extended = {name: kind for name, kind in zip(self.columns, kinds, strict=True) if _plain(kind) != kind}
         return frame.astype(extended) if extended else frame
 
-    def encode_context(self, values: Any) -> Tensor:
-        """Return values (n,) of the chosen context as float32 (n, k).
+    def encode_context(self, values: Any, rows: int | None = None) -> Tensor:
+        """Return the chosen context of ``rows`` records as float32 (n, k), see :meth:`Context.encode`.
 
         Raises:
-            InputError: no context was chosen, or a value is unknown.
+            InputError: no context was chosen, a column is missing, or a value is unknown.
         """
         if self.context is None:
             raise InputError("no context was chosen for these data; choose one with --data context=NAME")
-        return self.context.encode(values)
+        return self.context.encode(values, rows)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON form."""
@@ -205,7 +205,7 @@ class Format:
             ValueError, TypeError: its parts do not fit each other, or a type is none of numbers.
         """
         lists = {key: tuple(form[key]) for key in ("columns", "dtypes", "record", "offsets", "ignored")}
-        context = ContextEncoder.from_json(form["context"]) if form["context"] else None
+        context = Context.from_json(form["context"]) if form["context"] else None
         event, container = Event.from_json(form["event"]), form["container"]
         for kind in lists["dtypes"]:
             if np.dtype(_plain(kind)).kind not in "biuf":

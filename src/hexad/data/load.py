@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
@@ -13,8 +13,8 @@ from torch import Tensor
 from hexad.checks import InputError
 from hexad.data.arrangement import Arrangement, arrange
 from hexad.data.base import Data, fingerprint
-from hexad.data.columns import check_numbers, check_spread, select
-from hexad.data.context import ContextEncoder
+from hexad.data.columns import check_numbers, check_spread, column_names, select
+from hexad.data.context import Context
 from hexad.data.dependence import dependence_note
 from hexad.data.detect import binarized, find_event, values_of
 from hexad.data.format import Format
@@ -30,7 +30,10 @@ from hexad.data.splits import make_splits
 from hexad.data.steps import offset
 from hexad.event import Event
 
-__all__ = ["FEWEST", "load_data"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FEWEST", "load_data", "read_table"]
 
 FEWEST = 20
 
@@ -82,6 +85,25 @@ def _by_protocol(source: Any, asked: Options, protocol: str) -> Data:
     return _build(raw, merged, named, protocol, None)
 
 
+def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Return the table of a file as it is: every column, of numbers or text, and the rows in the file's own order.
+
+    Raises:
+        InputError: the file cannot be read, or is no table.
+    """
+    import pandas as pd
+
+    raw = read_path(Path(path))
+    if list(raw.parts) != ["all"]:
+        raise InputError(f"{path}: holds the splits {', '.join(raw.parts)}; expected one table, give its file")
+    x = raw.first
+    if not raw.is_frame:
+        if x.ndim > 2:
+            raise InputError(f"{path}: holds an array of shape {x.shape}; expected a table")
+        return pd.DataFrame(x, columns=list(column_names(raw)))
+    return x if raw.order is None else x.iloc[np.argsort(raw.order)]
+
+
 def _build(
     raw: Raw, options: Options, source: dict[str, Any], name: str, truth: Callable[[Tensor], Tensor] | None
 ) -> Data:
@@ -119,7 +141,7 @@ def _build(
         source=source,
         name=name,
         format=form,
-        given=options.context,
+        given=form.context.name if form.context else None,
         truth=truth,
         notes=notes,
     )
@@ -163,9 +185,9 @@ def _binarize(raw: Raw, arrangement: Arrangement, names: tuple[str, ...], option
 def _format(raw: Raw, arrangement: Arrangement, event: Event, train: np.ndarray, options: Options) -> Format:
     starts = tuple(offset(train[:, i], support.step) for i, support in enumerate(event.supports))
     beside = [*raw.dropped, *([raw.date_name] if raw.date_name else [])]
-    encoder = None
+    context = None
     if options.context is not None:
-        encoder = ContextEncoder.fit(options.context, raw.context[options.context]["train"])
+        context = Context.fit({name: raw.context[name] for name in options.context})
     if raw.is_frame:
         columns = tuple(int(name) if isinstance(name, (int, np.integer)) else str(name) for name in raw.first.columns)
         dtypes = tuple(str(dtype) for dtype in raw.first.dtypes)
@@ -180,5 +202,5 @@ def _format(raw: Raw, arrangement: Arrangement, event: Event, train: np.ndarray,
         arrangement.channels_last,
         starts if any(starts) else (),
         tuple(str(name) for name in beside),
-        encoder,
+        context,
     )

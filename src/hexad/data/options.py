@@ -30,7 +30,7 @@ class Options:
         resize: (height, width) of pictures.
         columns: columns to keep.
         drop: columns to leave out.
-        context: the column, or the labels, that models are given.
+        context: the columns, or the labels, that models are given: what is left are the variables.
         layout: ``vector``, ``image``, ``series`` or ``sequence``.
         split: fractions (train, valid, test), or ``time`` for contiguous pieces.
         protocol: ``power``, ``gas``, ``hepmass``, ``miniboone`` or ``bsds300``: the path holds the original files of
@@ -45,7 +45,7 @@ class Options:
     resize: tuple[int, int] | None = None
     columns: tuple[str, ...] | None = None
     drop: tuple[str, ...] | None = None
-    context: str | None = None
+    context: tuple[str, ...] | None = None
     layout: str | None = None
     split: tuple[float, float, float] | str | None = None
     protocol: str | None = None
@@ -65,6 +65,8 @@ class Options:
     def to_json(self) -> dict[str, Any]:
         """Return the options that were given, as JSON values."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.context and len(self.context) == 1 and "," not in self.context[0]:
+            found["context"] = self.context[0]  # as it is written, and as runs of one column have it
         return {k: list(v) if isinstance(v, tuple) else v for k, v in found.items() if v is not None}
 
 
@@ -196,10 +198,12 @@ def _split(value: Any) -> tuple[float, float, float] | str:
     return found[0], found[1], found[2]
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, (str, int)):
-        raise InputError(f"data option context: expected one name, got {value!r}")
-    return str(value)
+def _context(value: Any) -> tuple[str, ...]:
+    names: tuple[str, ...] = _names("context")(value)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"data option context: {', '.join(twice)} is named twice, expected each name once")
+    return names
 
 
 READERS: dict[str, Any] = {
@@ -211,7 +215,7 @@ READERS: dict[str, Any] = {
     "resize": _resize,
     "columns": _names("columns"),
     "drop": _names("drop"),
-    "context": _text,
+    "context": _context,
     "layout": lambda value: choose(value, LAYOUTS, "layout"),
     "split": _split,
     "protocol": lambda value: choose(value, PROTOCOLS, "protocol"),

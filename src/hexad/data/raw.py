@@ -26,6 +26,7 @@ class Raw:
         date_name: name of the column of dates that became the index, or None.
         date_pattern: how these dates were written, as for ``strptime``.
         how: where given splits come from, in words.
+        order: the rows of a table with dates as the source has them, where they were put into time order; else None.
         dropped: columns that were left out of the variables, in the source's order.
     """
 
@@ -38,6 +39,7 @@ class Raw:
     date_name: str | None = None
     date_pattern: str | None = None
     how: str = "as given"
+    order: np.ndarray | None = None
     dropped: list[Any] = field(default_factory=list)
 
     @property

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,12 +16,16 @@ from hexad.checks import InputError, one_line
 from hexad.data import Format
 from hexad.event import Event
 from hexad.fitted.config import RunConfig, assemble, pick_device
+from hexad.fitted.prediction import predict
 from hexad.likelihood import LogLikelihood
 from hexad.model import GenerativeModel, Trajectory
 from hexad.randomness import stream
 from hexad.recipes import find_recipe, problems, recipe_of
 from hexad.train import Settings, checked_state, checksum, load_weights, read_log, read_tensors, threads_for
 from hexad.transforms import Preprocessing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Fitted", "load"]
 
@@ -78,7 +82,8 @@ class Fitted:
         Args:
             n: how many, at least 1; for a model of series, consecutive rows.
             seed: None for fresh entropy.
-            context: for a conditional model, one entry a sample in the user's units, or one for all.
+            context: for a conditional model, one record a sample in the user's units, or one for all: a frame or a
+                mapping (its columns by name), or an array (by position); plain values where it is one column.
 
         Raises:
             InputError: n is not a positive whole number, or the context is missing or not wanted.
@@ -140,12 +145,31 @@ class Fitted:
                 raise InputError("this model is unconditional, it takes no context; train it with --data context=NAME")
             return None
         if context is None:
-            raise InputError(f"this model is conditioned on {given!r}: give context, one value or one a sample")
-        values = context if np.ndim(context) else [context] * n
-        rows = self.format.encode_context(values)
-        if len(rows) != n:
-            raise InputError(f"context: expected {n} values of {given!r}, one a record, got {len(rows)}")
-        return rows
+            raise InputError(f"this model is conditioned on {given!r}: give context, one record or one a sample")
+        return self.format.encode_context(context, n)
+
+    def predict(
+        self, context: Any, level: float = 0.9, n: int = 1000, seed: int = 0, *, progress: bool = False
+    ) -> pd.DataFrame:
+        """Return what a conditional model says of its variables: of each the mean and a central interval.
+
+        Draw i of row j depends on the seed, on i and on j alone; the same call twice is the same answer.
+
+        Args:
+            context: one record a row, as for :meth:`sample`.
+            level: probability of each interval.
+            n: draws a row.
+            seed: of the draws.
+            progress: whether to show progress on standard error.
+
+        Returns:
+            A frame with a row a record of context and the columns ``mean``, ``lower``, ``upper``, or ``NAME_mean``, ...
+            where there are several variables, in the user's units and in full precision.
+
+        Raises:
+            InputError: the model is unconditional, the context does not fit, or another argument is out of its range.
+        """
+        return predict(self, context, level, n, seed, progress)
 
     @torch.no_grad()
     def log_likelihood(self, x: Any, context: Any = None, seed: int = 0) -> LogLikelihood:
@@ -153,7 +177,7 @@ class Fitted:
 
         Args:
             x: a split, a frame (columns by name), an array or a tensor, in the user's units.
-            context: for a conditional model, one entry a record.
+            context: for a conditional model, one record of context a record, as for :meth:`sample`.
             seed: of the draws, where there are any: the same twice is the same answer.
 
         Raises:

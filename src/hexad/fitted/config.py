@@ -65,7 +65,7 @@ class _Format(_Form):
     channels_last: bool
     offsets: list[float]
     ignored: list[str]
-    context: _Context | None
+    context: _Context | Annotated[list[_Context], Field(min_length=2)] | None
 
 
 class _Dates(_Form):

@@ -4,9 +4,9 @@ from hexad.transforms.affine import ActNorm, Affine
 from hexad.transforms.autoregressive import Autoregressive
 from hexad.transforms.base import Compose, Transform
 from hexad.transforms.bounded import Bounded
-from hexad.transforms.convolution import InvertibleConv
 from hexad.transforms.circular import CircularSpline
 from hexad.transforms.continuous import Continuous
+from hexad.transforms.convolution import InvertibleConv
 from hexad.transforms.coupling import AffineCoupling, Coupling, SplineCoupling, coupling_masks
 from hexad.transforms.elementwise import AdditiveMap, AffineMap, Elementwise
 from hexad.transforms.gaussianization import Gaussianization
@@ -20,8 +20,8 @@ from hexad.transforms.planar import Planar
 from hexad.transforms.preprocessing import Preprocessing, Scheme
 from hexad.transforms.radial import Radial
 from hexad.transforms.reshape import Flatten, Squeeze, Unflatten
-from hexad.transforms.softplus import Softplus
 from hexad.transforms.sigmoidal import Sigmoidal
+from hexad.transforms.softplus import Softplus
 from hexad.transforms.spline import Spline
 from hexad.transforms.sylvester import Sylvester
 
@@ -33,19 +33,16 @@ __all__ = [
     "AffineMap",
     "Autoregressive",
     "Bounded",
+    "CircularSpline",
     "Compose",
     "Continuous",
     "Coupling",
     "Elementwise",
     "Flatten",
-    "InvertibleConv",
-    "CircularSpline",
-    "Compose",
-    "Coupling",
-    "Elementwise",
     "Gaussianization",
     "Householder",
     "Inverse",
+    "InvertibleConv",
     "LULinear",
     "Logit",
     "Part",
@@ -54,8 +51,8 @@ __all__ = [
     "Preprocessing",
     "Radial",
     "Scheme",
-    "Softplus",
     "Sigmoidal",
+    "Softplus",
     "Spline",
     "SplineCoupling",
     "Squeeze",

@@ -82,5 +82,5 @@ def _absent(path: Path, builtin: tuple[str, ...]) -> str:
         beside = []
     near = hint(path.name, [*beside, *builtin])
     if not near.startswith("; did"):
-        near = f"; expected a path, or one of {', '.join(sorted(builtin))}"
-    return f"{path}: no such file or built-in data{near}"
+        near = f"; expected a path, or one of {', '.join(sorted(builtin))}" if builtin else "; expected a path"
+    return f"{path}: no such file{' or built-in data' if builtin else ''}{near}"

@@ -22,7 +22,7 @@ from hexad.data.raw import Raw
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MISSING", "date_pattern", "index_dates", "is_number", "odd_among_dates", "read"]
+__all__ = ["MISSING", "date_pattern", "in_time", "index_dates", "is_number", "odd_among_dates", "read"]
 
 MISSING = ("", "NA", "?", "NaN", "nan", "N/A", "n/a", "null")
 DATES = tuple(
@@ -188,7 +188,15 @@ def index_dates(raw: Raw) -> Raw:
         dates = pd.DatetimeIndex(pd.to_datetime(column.str.strip(), format=pattern), name=column.name)
     except ValueError:
         return raw
-    indexed = frame.iloc[:, 1:].set_axis(dates, axis=0)
-    raw.parts = {"all": indexed if dates.is_monotonic_increasing else indexed.sort_index(kind="stable")}
-    raw.date_name, raw.date_pattern = str(column.name), pattern
+    return in_time(raw, frame.iloc[:, 1:].set_axis(dates, axis=0), str(column.name), pattern)
+
+
+def in_time(raw: Raw, frame: pd.DataFrame, name: str, pattern: str) -> Raw:
+    """Return ``raw`` with the table ``frame`` in the order of its index of dates, whose name and pattern are given."""
+    import pandas as pd
+
+    raw.parts, raw.date_name, raw.date_pattern = {"all": frame}, name, pattern
+    if not frame.index.is_monotonic_increasing:
+        raw.order = pd.Series(range(len(frame)), index=frame.index).sort_index(kind="stable").to_numpy()
+        raw.parts["all"] = frame.iloc[raw.order]
     return raw

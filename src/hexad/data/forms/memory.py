@@ -94,7 +94,7 @@ def read_frame(frame: pd.DataFrame, where: str) -> Raw:
     """
     import pandas as pd
 
-    from hexad.data.forms.delimited import index_dates
+    from hexad.data.forms.delimited import in_time, index_dates
 
     if frame.shape[0] == 0 or frame.shape[1] == 0:
         raise InputError(f"{where}: the table is empty, {frame.shape[0]} rows and {frame.shape[1]} columns")
@@ -106,15 +106,11 @@ def read_frame(frame: pd.DataFrame, where: str) -> Raw:
     frame = frame.astype(sparse) if sparse else frame
     raw = Raw({"all": frame}, "table", where=where)
     if isinstance(frame.index, (pd.DatetimeIndex, pd.PeriodIndex)):
-        raw.parts["all"] = frame if frame.index.is_monotonic_increasing else frame.sort_index(kind="stable")
-        raw.date_name, raw.date_pattern = str(frame.index.name or "time"), "%Y-%m-%d %H:%M:%S"
-        return raw
+        return in_time(raw, frame, str(frame.index.name or "time"), "%Y-%m-%d %H:%M:%S")
     first = frame.iloc[:, 0]
     if pd.api.types.is_datetime64_any_dtype(first) and frame.shape[1] > 1 and not first.isna().any():
         indexed = frame.iloc[:, 1:].set_axis(pd.DatetimeIndex(first), axis=0)
-        raw.parts["all"] = indexed if indexed.index.is_monotonic_increasing else indexed.sort_index(kind="stable")
-        raw.date_name, raw.date_pattern = str(first.name), "%Y-%m-%d %H:%M:%S"
-        return raw
+        return in_time(raw, indexed, str(first.name), "%Y-%m-%d %H:%M:%S")
     if pd.api.types.is_string_dtype(first):
         return index_dates(raw)
     raw.parts["all"] = frame.reset_index(drop=True)
