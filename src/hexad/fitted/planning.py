@@ -160,8 +160,8 @@ def plan(
         recipe_of(recipe.name, loaded.event)
         own = recipe.check_options(own)
         if loaded.given is not None and not recipe.conditional:
-        scheme = recipe.scheme(loaded.event, own)
             raise InputError(f"{recipe.name} cannot be conditioned on {loaded.given}; leave out context")
+        scheme = recipe.scheme(loaded.event, own)
         preprocessing = Preprocessing.fit(loaded.event, scheme, loaded.tensor("train"))
         built = _build(recipe, preprocessing.event, own, loaded, seed, settings)
     elif isinstance(model, GenerativeModel):

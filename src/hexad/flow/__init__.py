@@ -3,63 +3,46 @@
 from hexad.flow.argmax import Argmax, Signs
 from hexad.flow.base import Flow
 from hexad.flow.bases import Mixture, StandardNormal, Student
-from hexad.flow.distribution import FlowDistribution
-from hexad.flow.glow import Glow
 from hexad.flow.dequantisation import Dequantisation
-from hexad.flow.gaussianization import GaussianizationFlow
-from hexad.flow.iaf import IAF
+from hexad.flow.distribution import FlowDistribution
 from hexad.flow.ffjord import FFJORD
+from hexad.flow.gaussianization import GaussianizationFlow
+from hexad.flow.glow import Glow
+from hexad.flow.iaf import IAF
 from hexad.flow.maf import MAF
 from hexad.flow.nice import NICE
 from hexad.flow.nsf import NSF
 from hexad.flow.planar import PlanarFlow
 from hexad.flow.radial import RadialFlow
 from hexad.flow.realnvp import RealNVP
+from hexad.flow.surjection import SurjectiveFlow
 from hexad.flow.sylvester import SylvesterFlow
 from hexad.flow.variational import EnergyFit, FlowBridge, annealed_log_z, fit_to_energy, importance_log_weights
 
-__all__ = ["MAF", "NSF", "Flow", "Glow", "Mixture", "RealNVP", "StandardNormal", "Student"]
 __all__ = [
+    "FFJORD",
+    "IAF",
     "MAF",
+    "NICE",
     "NSF",
+    "Argmax",
+    "Dequantisation",
     "EnergyFit",
     "Flow",
     "FlowBridge",
     "FlowDistribution",
+    "GaussianizationFlow",
+    "Glow",
     "Mixture",
     "PlanarFlow",
     "RadialFlow",
-    "RealNVP",
-    "StandardNormal",
-    "Student",
-    "SylvesterFlow",
-    "annealed_log_z",
-    "fit_to_energy",
-    "importance_log_weights",
-from hexad.flow.surjection import SurjectiveFlow
-
-__all__ = [
-    "MAF",
-    "NSF",
-    "Argmax",
-    "Dequantisation",
-    "Flow",
-    "Mixture",
     "RealNVP",
     "Signs",
     "StandardNormal",
     "Student",
     "SurjectiveFlow",
-__all__ = [
-    "IAF",
-    "MAF",
-    "NICE",
-    "NSF",
-    "Flow",
-    "GaussianizationFlow",
-    "Mixture",
-    "RealNVP",
-    "StandardNormal",
-    "Student",
+    "SylvesterFlow",
+    "annealed_log_z",
+    "fit_to_energy",
+    "importance_log_weights",
 ]
-__all__ = ["FFJORD", "MAF", "NSF", "Flow", "Mixture", "RealNVP", "StandardNormal", "Student"]
