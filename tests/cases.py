@@ -33,8 +33,6 @@ class Case:
 CASES = (
     Case("realnvp", ("real", "ordinal"), {"transforms": 4, "hidden": [32, 32]}),
     Case("nsf", ("real", "ordinal"), {"transforms": 3, "hidden": [32, 32]}),
-    Case("maf", ("real", "ordinal"), {"transforms": 3, "hidden": [64]}),
-    Case("nsf-ar", ("real", "ordinal"), {"transforms": 2, "hidden": [64]}),
     Case("glow", ("picture",), {"transforms": 3, "hidden": 8}),
     Case("planar", ("real", "ordinal"), {"transforms": 4}),
     Case("radial", ("real", "ordinal"), {"transforms": 4}),
