@@ -89,7 +89,7 @@ def _() -> dict[str, Any]:
 
 @task("kl-ffjord-eight-gaussians")
 def _() -> dict[str, Any]:
-    return {"target": "at most 0.02 nat"} | kl_to_truth("ffjord", "eight-gaussians", "480s")
+    return {"target": "at most 0.02 nat"} | kl_to_truth("ffjord", "eight-gaussians", "180s")
 
 
 def made_on(name: str, wall: str) -> dict[str, Any]:

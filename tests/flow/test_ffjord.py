@@ -58,3 +58,17 @@ def test_the_path_runs_along_time_and_ends_at_the_sample():
     assert path.labels[:2] == ("t=0", "t=0.1")
     assert path.labels[-1] == "t=1"
     assert (path.states[-1] - path.states[-2]).abs().max() < (path.states[-1] - path.states[0]).abs().max()
+
+
+def test_steps_that_do_not_solve_the_equation_are_a_lost_sign():
+    with fork(0):
+        flow = FFJORD(Event.of(2, "real"), hidden=(16,), steps=1)
+        x = torch.randn(50, 2)
+        well = flow.vitals(x)
+        with torch.no_grad():
+            for parameter in flow.layers[1].parameters():
+                parameter.add_(2 * torch.randn_like(parameter))
+        gap = flow.vitals(x)[1]
+    assert all(vital.well for vital in well)
+    assert gap.name == "solver gap"
+    assert not gap.well

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from hexad.event import Event
-from hexad.flow.base import Flow
+from hexad.flow.base import CHECKED, Flow
 from hexad.likelihood import LogLikelihood
-from hexad.model import Trajectory
+from hexad.model import Trajectory, Vital
 from hexad.transforms import ActNorm, Compose, Continuous
 
 __all__ = ["FFJORD"]
@@ -48,7 +48,7 @@ class FFJORD(Flow):
         steps: int = 8,
         trace: Literal["exact", "hutchinson"] | None = None,
         kinetic: float = 1e-3,
-        caution: float = 1.0,
+        caution: float = 10.0,
         tolerance: float = 1e-5,
         context: int = 0,
     ) -> None:
@@ -101,6 +101,16 @@ class FFJORD(Flow):
             measure=self.event.measure,
             protocol=f"exact trace, adaptive Runge-Kutta 5(4), tolerance {continuous.tolerance:g}, error at 10 times",
         )
+
+    @torch.no_grad()
+    def vitals(
+        self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Vital, ...]:
+        """Return the inverse error, and how far the fixed steps' log p is from the adaptive solver's, in nats."""
+        few, given = x[:CHECKED], None if context is None else context[:CHECKED]
+        gap = (self.loss(few, context=given, generator=generator) + self.log_prob(few, context=given)).abs().mean()
+        words = "the steps of training no longer solve the equation"
+        return (*super().vitals(x, context=context), Vital("solver gap", float(gap), 0.0, 0.5, words))
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Send noise along the equation, without the trace."""

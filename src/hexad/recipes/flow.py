@@ -195,7 +195,7 @@ def ffjord(
     ode_steps: Count = 5,
     trace: Literal["exact", "hutchinson"] | None = None,
     kinetic: Annotated[float, Field(ge=0)] = 1e-3,
-    caution: Annotated[float, Field(ge=0)] = 1.0,
+    caution: Annotated[float, Field(ge=0)] = 10.0,
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-5,
     context: int = 0,
 ) -> FFJORD:
@@ -293,7 +293,7 @@ RECIPES = (
     _recipe("iaf", iaf),
     _recipe("naf", naf),
     _recipe("gaussianization", gaussianization),
-    _recipe("ffjord", ffjord),
+    _recipe("ffjord", ffjord, suited=lambda event, rows: {"lr": 5e-3} if event.dims <= 4 else {}),
     _recipe("planar", planar),
     _recipe("radial", radial),
     _recipe("sylvester", sylvester),
