@@ -123,7 +123,7 @@ def test_intervals_hold_what_they_promise_and_densities_integrate(name, options)
 def test_two_columns_given_two_integrate_to_one(name):
     frame, _ = wave(1000, 0)
     data = hexad.load_data(frame.assign(v=frame["y"] ** 2 + frame["x"]), context="x,kind")
-    fitted = hexad.fit(name, data, steps=20, progress=False, transforms=2, hidden=[16])
+    fitted = hexad.fit(name, data, steps=20, progress=False, transforms=2, hidden=[16], lr=2e-3)
     axis = np.linspace(-25, 25, 251)
     cells = pd.DataFrame(np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2), columns=["y", "v"])
     for context in ({"x": -1.0, "kind": "calm"}, {"x": 2.0, "kind": "rough"}):

@@ -2,6 +2,8 @@ r"""Elementwise affine maps: fixed ones (standardisation), and the learned one t
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -53,7 +55,7 @@ class ActNorm(Transform):
 
     def _over(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return shift and log_scale as they meet x (batch, features, ...), and the log-determinant's sum."""
-        positions, shape = x[0, 0].numel(), (-1, *[1] * (x.dim() - 2))
+        positions, shape = math.prod(x.shape[2:]), (-1, *[1] * (x.dim() - 2))
         return self.shift.view(shape), self.log_scale.view(shape), (positions * self.log_scale.sum()).expand(len(x))
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,8 @@ r"""A learned linear map of the channels, the same at every pixel."""
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -39,7 +41,7 @@ class InvertibleConv(Transform):
         return lower, self.factors.triu(1) + torch.diag(self.signs * self.factors.diagonal().exp())
 
     def _log_det(self, x: Tensor) -> Tensor:
-        return (x[0, 0].numel() * self.factors.diagonal().sum()).expand(len(x))
+        return (math.prod(x.shape[2:]) * self.factors.diagonal().sum()).expand(len(x))
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return P L U x of (batch, channels, H, W)."""
