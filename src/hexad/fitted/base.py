@@ -16,6 +16,7 @@ from hexad.checks import InputError, one_line
 from hexad.data import Format
 from hexad.event import Event
 from hexad.fitted.config import RunConfig, assemble, pick_device
+from hexad.flow import Flow
 from hexad.likelihood import LogLikelihood
 from hexad.model import GenerativeModel, Trajectory
 from hexad.randomness import stream
@@ -52,6 +53,10 @@ class Fitted:
     folder: Path | None = None
     was_finished: bool = False
     log: list[dict[str, Any]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.config.settings.get("compile") is True and isinstance(self.model, Flow):
+            self.model.compile_for_use()
 
     @property
     def event(self) -> Event:

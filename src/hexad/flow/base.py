@@ -5,17 +5,20 @@ r"""Normalizing flows: a base density seen through an invertible map.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from hexad.event import Event
 from hexad.flow.bases import StandardNormal
 from hexad.model import Density, Trajectory, Vital
-from hexad.transforms import Compose
+from hexad.transforms import ActNorm, Affine, Compose, Coupling, LULinear, Permutation
 
 __all__ = ["Flow"]
 
 CHECKED = 32  # records on which the inverse is checked
+DIRECT = (ActNorm, Affine, Coupling, LULinear, Permutation)  # whose inverse is one pass, which compiles into few kernels
 
 
 class Flow(Density):
@@ -39,6 +42,20 @@ class Flow(Density):
         self.transform = transform
         self.base = base
         self.context = context
+        self._score: Callable[[Flow, Tensor, Tensor | None], Tensor] = Flow._density
+        self._draw: Callable[[Flow, Tensor, Tensor | None], Tensor] = Flow._from_noise
+
+    def compile_for_use(self) -> None:
+        """Let ``torch.compile`` compile :meth:`log_prob`, and :meth:`sample` where every layer's inverse is one pass; an
+        inverse that goes column by column, or iterates, stays as it is.
+
+        One compilation serves any number of rows; it comes with the first call and takes some ten seconds. Numbers are
+        drawn outside of it, so that a stream's samples agree with those of the model as it was, but for rounding.
+        """
+        # of functions, not of bound methods: a deep copy of the flow calls them with its own weights
+        self._score = torch.compile(Flow._density, dynamic=True, isolate_recompiles=True)
+        if all(isinstance(layer, DIRECT) for layer in self.transform.transforms):
+            self._draw = torch.compile(Flow._from_noise, dynamic=True, isolate_recompiles=True)
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
         """Fit the activation normalisation, layer by layer, on at most 4,096 records, and the base behind it."""
@@ -46,8 +63,14 @@ class Flow(Density):
 
     def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return the change-of-variables density."""
+        return self._score(self, x, context)
+
+    def _density(self, x: Tensor, context: Tensor | None) -> Tensor:
         z, log_det = self.transform.forward_and_log_det(x.flatten(1), context)
         return self.base.log_prob(z) + log_det
+
+    def _from_noise(self, z: Tensor, context: Tensor | None) -> Tensor:
+        return self.transform.inverse(z, context)
 
     def loss(
         self,
@@ -59,7 +82,7 @@ class Flow(Density):
     ) -> Tensor:
         r"""Return :math:`-\log p(x)`, (batch,), or an unbiased estimate of it where a transform has but that."""
         if not self.transform.estimates:
-            return -self.log_prob(x, context=context)
+            return -self._density(x, context)
         z, log_det = self.transform.estimate_log_det(x.flatten(1), context, generator=generator)
         return -self.base.log_prob(z) - log_det
 
@@ -80,18 +103,20 @@ class Flow(Density):
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Send noise through the inverse chain."""
         z = self.base.sample(n, generator=generator)
-        return self.transform.inverse(z, context).reshape(n, *self.event.shape)
+        return self._draw(self, z, context).reshape(n, *self.event.shape)
 
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return z_0 to z_K, a state a layer of the chain that does more than change a record's shape."""
         z = self.base.sample(n, generator=generator)
         layers = list(self.transform.transforms)
-        states, labels = [self._placed(z, len(layers))], ["base"]
+        noise, states, labels = z, [self._placed(z, len(layers))], ["base"]
         for k in reversed(range(len(layers))):
             z = layers[k].inverse(z, context)  # type: ignore[operator]
             if not layers[k].rearranges:
                 states.append(self._placed(z, k))
                 labels.append(type(layers[k]).__name__)
+        if self._draw is not Flow._from_noise:
+            states[-1] = self._draw(self, noise, context).reshape(n, *self.event.shape)  # with the sample's rounding
         return Trajectory(torch.stack(states), "layer", tuple(labels))
 
     def _placed(self, z: Tensor, below: int) -> Tensor:

@@ -66,13 +66,13 @@ class Autoregressive(Transform):
 
     @torch.no_grad()
     def _inverse_column_by_column(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        x, log_det = torch.empty_like(z), z.new_zeros(len(z))
+        rows, log_det = z.T.contiguous(), z.new_zeros(len(z))  # a column a row
         known = IncrementalPass(self.network, len(z), context)
         for k in known.order:
-            x[:, k], log_slope = self.elementwise.inverse_and_log_slope(z[:, k], known.outputs())
-            known.push(x[:, k : k + 1])
+            rows[k], log_slope = self.elementwise.inverse_and_log_slope(rows[k], known.outputs())
+            known.push(rows[k, :, None])
             log_det += log_slope
-        return x, log_det
+        return rows.T, log_det
 
     def _inverse_by_full_passes(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         def one_pass(x: Tensor) -> tuple[Tensor, Tensor]:
