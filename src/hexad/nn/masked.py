@@ -224,6 +224,12 @@ class IncrementalPass:
             factor = weight[rows, units].expand(self.chunks, -1, -1)
             self.stages[stage][:, rows].baddbmm_(factor, self.stages[below][:, units])
 
+    def _activate(self, fresh: Tensor) -> None:
+        if isinstance(self.network.activation, nn.ReLU):
+            fresh.relu_()  # in place: to get new memory costs more than to compute it
+        else:
+            fresh.copy_(self.network.activation(fresh))
+
     @torch.no_grad()
     def outputs(self) -> Tensor:
         """Return the outputs of the next feature, (n, outputs): those of feature ``order[known]``; once a feature."""
@@ -235,7 +241,7 @@ class IncrementalPass:
             self._add(stage, rows, self.weights[stage - 1], stage - 1, new)
             fresh = self.stages[stage][:, rows]
             if stage < len(self.stages) - 1 and rows.start < rows.stop:
-                fresh.copy_(self.network.activation(fresh))
+                self._activate(fresh)
         if self.direct is not None:
             self._add(len(self.stages) - 1, rows, self.direct, 0, slice(self.began[0], self._size(0, self.known)))
         return fresh.transpose(1, 2).reshape(-1, self.network.outputs)[: self.n]
