@@ -142,8 +142,8 @@ def _register(name: str, pair: Pair, d: int, library: str) -> None:
         records, own = encoded(name, data), pair.ours(d)
         loss = own.loss if small else torch.compile(own.loss, isolate_recompiles=True)
         return Contest(
-            f"a training step with compile=true, batches of {BATCH}, {words}; ours: its whole loop, without average and "
-            "clip; peer: a bare loop with fused Adam; bare: the same with our loss, compiled",
+            f"a training step with compile=true, batches of {BATCH}, {words}; ours: its whole loop, without average "
+            "and clip; peer: a bare loop with fused Adam; bare: the same with our loss, compiled",
             our_steps(name, data, steps, **options),
             None if theirs is None else _bare_steps(theirs[1], lambda x: -theirs[0]().log_prob(x), records, steps),
             _bare_steps(own.parameters(), loss, records, steps),

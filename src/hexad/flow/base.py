@@ -6,6 +6,7 @@ r"""Normalizing flows: a base density seen through an invertible map.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,12 +14,29 @@ from torch import Tensor
 from hexad.event import Event
 from hexad.flow.bases import StandardNormal
 from hexad.model import Density, Trajectory, Vital
-from hexad.transforms import ActNorm, Affine, Compose, Coupling, LULinear, Permutation
+from hexad.transforms import (
+    ActNorm,
+    Affine,
+    AffineMap,
+    Autoregressive,
+    Compose,
+    Coupling,
+    Elementwise,
+    LULinear,
+    Permutation,
+)
+from hexad.transforms.autoregressive import undo
 
 __all__ = ["Flow"]
 
 CHECKED = 32  # records on which the inverse is checked
-DIRECT = (ActNorm, Affine, Coupling, LULinear, Permutation)  # whose inverse is one pass, which compiles into few kernels
+DIRECT = (
+    ActNorm,
+    Affine,
+    Coupling,
+    LULinear,
+    Permutation,
+)  # whose inverse is one pass, which compiles into few kernels
 
 
 class Flow(Density):
@@ -46,16 +64,30 @@ class Flow(Density):
         self._draw: Callable[[Flow, Tensor, Tensor | None], Tensor] = Flow._from_noise
 
     def compile_for_use(self) -> None:
-        """Let ``torch.compile`` compile :meth:`log_prob`, and :meth:`sample` where every layer's inverse is one pass; an
-        inverse that goes column by column, or iterates, stays as it is.
+        """Let ``torch.compile`` compile :meth:`log_prob`, and :meth:`sample` where every layer's inverse is one pass.
+
+        Of an inverse that goes column by column a column's spline is compiled, of one that iterates nothing.
 
         One compilation serves any number of rows; it comes with the first call and takes some ten seconds. Numbers are
         drawn outside of it, so that a stream's samples agree with those of the model as it was, but for rounding.
         """
-        # of functions, not of bound methods: a deep copy of the flow calls them with its own weights
-        self._score = torch.compile(Flow._density, dynamic=True, isolate_recompiles=True)
+        if not self.transform.estimates:  # an exact log-determinant beside an estimate may differentiate itself
+            self._score = torch.compile(Flow._density, dynamic=True, isolate_recompiles=True)
         if all(isinstance(layer, DIRECT) for layer in self.transform.transforms):
             self._draw = torch.compile(Flow._from_noise, dynamic=True, isolate_recompiles=True)
+        compiled = torch.compile(undo, dynamic=True, isolate_recompiles=True)  # one for all layers
+
+        def column(elementwise: Elementwise, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+            # copies: what a view is a view of would be guarded, and compiled for anew
+            return compiled(elementwise, z.clone(), parameters.clone(memory_format=torch.contiguous_format))
+
+        for layer in self.transform.transforms:
+            if isinstance(layer, Autoregressive) and not isinstance(layer.elementwise, AffineMap):
+                layer.undo = column
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle is made of: compiled functions stay behind, the copy runs as written."""
+        return {**self.__dict__, "_score": Flow._density, "_draw": Flow._from_noise}
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
         """Fit the activation normalisation, layer by layer, on at most 4,096 records, and the base behind it."""

@@ -197,7 +197,7 @@ class Trainer:
         self.model.train()
         self.live = [p.data for p in self.model.parameters()]
         self.averaged = [p.data for p in self.average.parameters()]
-        # isolated: other models of a class that were compiled in this process do not count as recompilations of this one
+        # isolated: other models of its class that were compiled in this process are no recompilations of this one
         compiled = self.settings.compile
         self.move = torch.compile(self.model.loss, isolate_recompiles=True) if compiled else self.model.loss
 

@@ -3,6 +3,7 @@ r"""Masked autoregressive maps: each column is moved by a map whose parameters t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,11 @@ from hexad.transforms.base import Transform
 from hexad.transforms.elementwise import Elementwise
 
 __all__ = ["Autoregressive"]
+
+
+def undo(elementwise: Elementwise, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a column moved back, (n,), and its log-slopes; a function, so that all layers can share a compiled one."""
+    return elementwise.inverse_and_log_slope(z, parameters)
 
 
 class Autoregressive(Transform):
@@ -50,6 +56,12 @@ class Autoregressive(Transform):
             features, elementwise.count, hidden, order=order, context=context, activation=activation
         )
 
+        self.undo = undo
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle is made of: it runs as written, whatever was compiled here."""
+        return {**self.__dict__, "undo": undo}
+
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move every column by what those before it say, in one pass."""
         z, log_slope = self.elementwise.forward_and_log_slope(x, self.network(x, context))
@@ -69,7 +81,7 @@ class Autoregressive(Transform):
         rows, log_det = z.T.contiguous(), z.new_zeros(len(z))  # a column a row
         known = IncrementalPass(self.network, len(z), context)
         for k in known.order:
-            rows[k], log_slope = self.elementwise.inverse_and_log_slope(rows[k], known.outputs())
+            rows[k], log_slope = self.undo(self.elementwise, rows[k], known.outputs())
             known.push(rows[k, :, None])
             log_det += log_slope
         return rows.T, log_det
