@@ -97,6 +97,16 @@ def test_a_task_runs_without_its_peer(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert (training["unit"], training["repeats"], training["threads"]) == ("ms per step", 1, 1)
 
 
+def test_compiled_flows_are_measured_beside_a_bare_loop(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["maf-step-d6-compiled", "maf-density-d6-compiled", "nsf-ar-sampling-d21-compiled"]
+    assert main([*names, "--smoke"]) == 0  # small, so that nothing is compiled
+    step, density, sampling = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert step["ratio_bare"] == pytest.approx(step["ours"] / step["bare"])
+    assert density["ours"] > 0
+    assert density["bare"] is None
+    assert sampling["ours"] > 0
+
+
 def test_figures_are_medians_of_turns_taken_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[str] = []
 

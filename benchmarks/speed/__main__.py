@@ -11,6 +11,7 @@ from benchmarks import results
 from benchmarks.speed import (  # noqa: F401  (each registers its tasks)
     autoregressive,
     baselines,
+    compiled,
     diffusion,
     energy,
     flow,

@@ -20,13 +20,13 @@ COLUMNS, COUPLINGS, HIDDEN, BATCH = 21, 8, (128, 128), 256
 SIZES = f"{COLUMNS} columns, {COUPLINGS} affine couplings of networks {HIDDEN} (ours and nflows normalise between)"
 
 
-def real_table(rows: int) -> hexad.Data:
+def real_table(rows: int, columns: int = COLUMNS) -> hexad.Data:
     """Return made-up real records: a linear map of noise, bent."""
     generator = torch.Generator().manual_seed(0)
-    mix = torch.randn(COLUMNS, COLUMNS, generator=generator)
+    mix = torch.randn(columns, columns, generator=generator)
 
     def draw(n: int) -> Any:
-        x = torch.randn(n, COLUMNS, generator=generator) @ mix
+        x = torch.randn(n, columns, generator=generator) @ mix
         return (x + 0.3 * x.square()).numpy()
 
     return hexad.load_data({"train": draw(rows), "valid": draw(200), "test": draw(200)})

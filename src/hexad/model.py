@@ -177,6 +177,9 @@ class GenerativeModel(nn.Module, ABC):
         moves.
         """
 
+    def compile_for_use(self) -> None:
+        """Let ``torch.compile`` compile what scoring and sampling call, once training is over; by default nothing is."""
+
     def validate(
         self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Validation | None:

@@ -57,6 +57,10 @@ class Fitted:
     was_finished: bool = False
     log: list[dict[str, Any]] | None = None
 
+    def __post_init__(self) -> None:
+        if self.config.settings.get("compile") is True:
+            self.model.compile_for_use()
+
     @property
     def event(self) -> Event:
         """What one record is, in the user's units."""

@@ -5,6 +5,9 @@ r"""Normalizing flows: a base density seen through an invertible map.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -12,7 +15,8 @@ from hexad.event import Event
 from hexad.flow.bases import StandardNormal
 from hexad.flow.distribution import FlowDistribution
 from hexad.model import Density, Trajectory, Vital
-from hexad.transforms import Compose
+from hexad.transforms import AffineMap, Autoregressive, Compose, Elementwise
+from hexad.transforms.autoregressive import undo
 
 __all__ = ["Flow"]
 
@@ -40,6 +44,34 @@ class Flow(Density):
         self.transform = transform
         self.base = base
         self.context = context
+        self._score: Callable[[Flow, Tensor, Tensor | None], Tensor] = Flow._density
+        self._draw: Callable[[Flow, Tensor, Tensor | None], Tensor] = Flow._from_noise
+
+    def compile_for_use(self) -> None:
+        """Let ``torch.compile`` compile :meth:`log_prob`, and :meth:`sample` where every layer's inverse is one pass.
+
+        Of an inverse that goes column by column a column's spline is compiled, of one that iterates nothing.
+
+        One compilation serves any number of rows; it comes with the first call and takes some ten seconds. Numbers are
+        drawn outside of it, so that a stream's samples agree with those of the model as it was, but for rounding.
+        """
+        if not self.transform.estimates:  # an exact log-determinant beside an estimate may differentiate itself
+            self._score = torch.compile(Flow._density, dynamic=True, isolate_recompiles=True)
+        if self.transform.one_pass:
+            self._draw = torch.compile(Flow._from_noise, dynamic=True, isolate_recompiles=True)
+        compiled = torch.compile(undo, dynamic=True, isolate_recompiles=True)  # one for all layers
+
+        def column(elementwise: Elementwise, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+            # copies: what a view is a view of would be guarded, and compiled for anew
+            return compiled(elementwise, z.clone(), parameters.clone(memory_format=torch.contiguous_format))
+
+        for layer in self.transform.transforms:
+            if isinstance(layer, Autoregressive) and not isinstance(layer.elementwise, AffineMap):
+                layer.undo = column
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle is made of: compiled functions stay behind, the copy runs as written."""
+        return {**self.__dict__, "_score": Flow._density, "_draw": Flow._from_noise}
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
         """Fit the activation normalisation, layer by layer, on at most 4,096 records, and the base behind it."""
@@ -47,8 +79,14 @@ class Flow(Density):
 
     def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return the change-of-variables density."""
+        return self._score(self, x, context)
+
+    def _density(self, x: Tensor, context: Tensor | None) -> Tensor:
         z, log_det = self.transform.forward_and_log_det(x.flatten(1), context)
         return self.base.log_prob(z) + log_det
+
+    def _from_noise(self, z: Tensor, context: Tensor | None) -> Tensor:
+        return self.transform.inverse(z, context)
 
     def loss(
         self,
@@ -60,7 +98,7 @@ class Flow(Density):
     ) -> Tensor:
         r"""Return :math:`-\log p(x)`, (batch,), or an unbiased estimate of it where a transform has but that."""
         if not self.transform.estimates:
-            return -self.log_prob(x, context=context)
+            return -self._density(x, context)
         z, log_det = self.transform.estimate_log_det(x.flatten(1), context, generator=generator)
         return -self.base.log_prob(z) - log_det
 
@@ -81,7 +119,7 @@ class Flow(Density):
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Send noise through the inverse chain."""
         z = self.base.sample(n, generator=generator)
-        return self.transform.inverse(z, context).reshape(n, *self.event.shape)
+        return self._draw(self, z, context).reshape(n, *self.event.shape)
 
     def distribution(self, context: Tensor | None = None) -> FlowDistribution:
         """Return the flow as one of torch's distributions, which draws from torch's global stream."""
@@ -91,12 +129,14 @@ class Flow(Density):
         """Return z_0 to z_K, a state a layer of the chain that does more than change a record's shape."""
         z = self.base.sample(n, generator=generator)
         layers = list(self.transform.transforms)
-        states, labels = [self._placed(z, len(layers))], ["base"]
+        noise, states, labels = z, [self._placed(z, len(layers))], ["base"]
         for k in reversed(range(len(layers))):
             z = layers[k].inverse(z, context)  # type: ignore[operator]
             if not layers[k].rearranges:
                 states.append(self._placed(z, k))
                 labels.append(type(layers[k]).__name__)
+        if self._draw is not Flow._from_noise:
+            states[-1] = self._draw(self, noise, context).reshape(n, *self.event.shape)  # with the sample's rounding
         return Trajectory(torch.stack(states), "layer", tuple(labels))
 
     def _placed(self, z: Tensor, below: int) -> Tensor:

@@ -27,6 +27,7 @@ class MAF(Flow):
         elementwise: the map of a column; None: affine.
         context: number of context features.
         base: the density of the noise; None: standard normal.
+        dropout: part of each hidden layer that is left out in training: few records are else learned by heart.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class MAF(Flow):
         elementwise: Elementwise | None = None,
         context: int = 0,
         base: Density | None = None,
+        dropout: float = 0.0,
     ) -> None:
         elementwise = AffineMap() if elementwise is None else elementwise
         layers: list[Transform] = []
@@ -44,6 +46,6 @@ class MAF(Flow):
             order = list(range(event.dims))[:: -1 if k % 2 else 1]
             layers += [
                 ActNorm(event.dims),
-                Autoregressive(event.dims, elementwise, hidden, order=order, context=context),
+                Autoregressive(event.dims, elementwise, hidden, order=order, context=context, dropout=dropout),
             ]
         super().__init__(event, Compose(layers), context, base)

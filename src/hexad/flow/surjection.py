@@ -105,6 +105,10 @@ class SurjectiveFlow(LowerBound):
         generator = fresh(generator, x.device)
         self.flow.prepare(self._drawn(x[:ROWS], None, generator)[0], generator=generator)
 
+    def compile_for_use(self) -> None:
+        """Compile the flow; the surjection draws, which is not compiled."""
+        self.flow.compile_for_use()
+
     def elbo(self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         r"""Return :math:`\log p(v) - \log q(v|x)` at one draw of v, (batch,)."""
         v, log_q = self._drawn(x, context, generator)

@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 __all__ = ["IncrementalPass", "MaskedLinear", "MaskedMLP"]
 
+BLOCK, WIDTH = 8, 256  # of the incremental pass: features of a block, rows of a chunk
+
 
 class MaskedLinear(nn.Linear):
     """A linear layer of which only the connections of a mask exist.
@@ -47,6 +49,8 @@ class MaskedLinear(nn.Linear):
 
     def masked_weight(self) -> Tensor:
         """Return weight times mask, (outputs, inputs)."""
+        if torch.compiler.is_compiling():  # what is kept would be guarded, and compiled for anew where it changed
+            return self.weight * self.factor
         if self.training or torch.is_grad_enabled():
             self._kept = None  # an optimizer's step may follow, and a fused one does not raise the weight's version
             return self.weight * self.factor
@@ -85,6 +89,7 @@ class MaskedMLP(nn.Module):
         context: width of the context, which every unit sees; 0 for none.
         direct: whether inputs are also linked to outputs directly.
         activation: the activation, a function of tensors.
+        dropout: part of each hidden layer that is left out in training.
 
     The last layer starts at zero, so that the outputs start at its bias.
 
@@ -105,6 +110,7 @@ class MaskedMLP(nn.Module):
         context: int = 0,
         direct: bool = False,
         activation: type[nn.Module] = nn.ReLU,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         order = list(range(features)) if order is None else [int(k) for k in order]
@@ -125,7 +131,7 @@ class MaskedMLP(nn.Module):
         self.layers = nn.ModuleList(MaskedLinear(b[:, None] >= a) for a, b in pairwise(degrees))
         self.leave = MaskedLinear(leaving[:, None] > degrees[-1], zero_init=True)
         self.direct = MaskedLinear(leaving[:, None] > entering, bias=False, zero_init=True) if direct else None
-        self.activation = activation()
+        self.activation, self.dropout = activation(), dropout
         # how many units of each layer are known when k features are
         self.ends = [torch.searchsorted(d, torch.arange(features), right=True).tolist() for d in degrees[1:]]
 
@@ -136,6 +142,8 @@ class MaskedMLP(nn.Module):
         h = x
         for layer in self.layers:
             h = self.activation(layer(h))
+            if self.dropout:
+                h = F.dropout(h, self.dropout, self.training)
         out = self.leave(h)
         if self.direct is not None:
             out = out + self.direct(x)
@@ -149,6 +157,11 @@ class IncrementalPass:
     instead of D. There are no gradients. For each feature in turn: take its :meth:`outputs`, choose its value,
     :meth:`push` it.
 
+    Within, rows of records run along the last axis, in chunks of one width (chunks, units, width): what becomes known
+    is contiguous, and a record's bits do not depend on how many there are. What is known when a block of features
+    begins enters the sums of all that the block will compute at once; later in the block only what it has added itself
+    is summed. So what came before is read once a block, not once a feature.
+
     Args:
         network: the network; its weights must not change meanwhile.
         n: number of rows.
@@ -157,52 +170,88 @@ class IncrementalPass:
 
     @torch.no_grad()
     def __init__(self, network: MaskedMLP, n: int, context: Tensor | None = None) -> None:
-        self.network, self.known = network, 0
+        self.network, self.n, self.known = network, n, 0
+        self.chunks = -(-n // WIDTH)
         self.order: list[int] = network.order.tolist()
         offsets = torch.arange(network.inputs, device=network.order.device)
         columns = (network.order[:, None] * network.inputs + offsets).flatten()
         layers: list[MaskedLinear] = [*network.layers, network.leave]
-        # stages[0] is the input with its features in order, the others are the hidden layers; a known part stands first
-        sizes = [len(columns), *(layer.out_features for layer in layers[:-1])]
-        self.stages = [layers[0].weight.new_zeros(n, size) for size in sizes]
+        # stages[0] is the input with its features in order, the others are the hidden layers, the last one the outputs;
+        # a known part stands first, and behind it, as far as the block goes, the sums so far
+        sizes = [len(columns), *(layer.out_features for layer in layers)]
+        self.stages = [layers[0].weight.new_zeros(self.chunks, size, WIDTH) for size in sizes]
         self.weights = [layer.weight for layer in layers]
         self.weights[0] = layers[0].weight[:, columns]
-        self.biases = [layer.bias.expand(n, -1) for layer in layers]
-        self.direct = None if network.direct is None else network.direct.weight[:, columns]
+        self.weights[-1] = self._in_order(self.weights[-1])
+        self.biases = [layer.bias[:, None] for layer in layers]
+        self.biases[-1] = self._in_order(self.biases[-1])
+        self.direct = None if network.direct is None else self._in_order(network.direct.weight[:, columns])
         if network.context and context is not None:
-            beyond = slice(len(columns), None)
-            self.biases[0] = self.biases[0] + context @ layers[0].masked_weight()[:, beyond].T
+            beyond, given = slice(len(columns), None), self._chunked(context)
+            self.biases[0] = self.biases[0] + layers[0].masked_weight()[:, beyond] @ given
             if network.direct is not None:
-                self.biases[-1] = self.biases[-1] + context @ network.direct.weight[:, beyond].T
+                self.biases[-1] = self.biases[-1] + self._in_order(network.direct.weight[:, beyond]) @ given
+        self.began: list[int] = []  # of each stage, how many units were known when the block began
 
-    def _linear(self, layer: int, rows: slice) -> Tensor:
-        """Return the sums of these rows of a layer, over the known part of the stage before it."""
-        known = self._size(layer, self.known)
-        weight = self.weights[layer][rows, :known]
-        return torch.addmm(self.biases[layer][:, rows], self.stages[layer][:, :known], weight.T)
+    def _chunked(self, x: Tensor) -> Tensor:
+        """Return (chunks, columns, width) of x (n, columns); what fills the last chunk is 0."""
+        return F.pad(x, (0, 0, 0, self.chunks * WIDTH - self.n)).view(self.chunks, WIDTH, -1).transpose(1, 2)
+
+    def _in_order(self, rows: Tensor) -> Tensor:
+        """Return rows that stand a feature after another, in the order in which features become known."""
+        return rows.unflatten(0, (-1, self.network.outputs))[self.order].flatten(0, 1)
 
     def _size(self, stage: int, known: int) -> int:
+        """Return how many units of a stage can be computed from so many features."""
+        if stage == len(self.stages) - 1:
+            return (known + 1) * self.network.outputs
         if known < 0:
             return 0
         return known * self.network.inputs if stage == 0 else self.network.ends[stage - 1][known]
 
+    def _begin(self) -> None:
+        """Begin a block of features at the next one: sum over what is known, for all that the block computes."""
+        last = min(self.known + BLOCK, len(self.order)) - 1
+        # the inputs of all features before it are known, and what was computed from one feature less
+        self.began = [self._size(stage, self.known - (stage > 0)) for stage in range(len(self.stages))]
+        for stage in range(1, len(self.stages)):
+            rows = slice(self.began[stage], self._size(stage, last))
+            bias = self.biases[stage - 1]
+            self.stages[stage][:, rows] = bias[..., rows, :]
+            self._add(stage, rows, self.weights[stage - 1], stage - 1, slice(0, self.began[stage - 1]))
+        if self.direct is not None:
+            self._add(len(self.stages) - 1, rows, self.direct, 0, slice(0, self.began[0]))
+
+    def _add(self, stage: int, rows: slice, weight: Tensor, below: int, units: slice) -> None:
+        """Add to the sums in these rows of a stage what these units of a stage below it contribute."""
+        if rows.start < rows.stop and units.start < units.stop:
+            factor = weight[rows, units].expand(self.chunks, -1, -1)
+            self.stages[stage][:, rows].baddbmm_(factor, self.stages[below][:, units])
+
+    def _activate(self, fresh: Tensor) -> None:
+        if isinstance(self.network.activation, nn.ReLU):
+            fresh.relu_()  # in place: to get new memory costs more than to compute it
+        else:
+            fresh.copy_(self.network.activation(fresh))
+
     @torch.no_grad()
     def outputs(self) -> Tensor:
-        """Return the outputs of the next feature, (n, outputs): those of feature ``order[known]``."""
+        """Return the outputs of the next feature, (n, outputs): those of feature ``order[known]``; once a feature."""
+        if self.known % BLOCK == 0:
+            self._begin()
         for stage in range(1, len(self.stages)):
-            fresh = slice(self._size(stage, self.known - 1), self._size(stage, self.known))
-            if fresh.start < fresh.stop:
-                self.stages[stage][:, fresh] = self.network.activation(self._linear(stage - 1, fresh))
-        first = self.order[self.known] * self.network.outputs
-        rows = slice(first, first + self.network.outputs)
-        out = self._linear(len(self.weights) - 1, rows)
+            rows = slice(self._size(stage, self.known - 1), self._size(stage, self.known))
+            new = slice(self.began[stage - 1], self._size(stage - 1, self.known))
+            self._add(stage, rows, self.weights[stage - 1], stage - 1, new)
+            fresh = self.stages[stage][:, rows]
+            if stage < len(self.stages) - 1 and rows.start < rows.stop:
+                self._activate(fresh)
         if self.direct is not None:
-            seen = self.known * self.network.inputs
-            out = out + self.stages[0][:, :seen] @ self.direct[rows, :seen].T
-        return out
+            self._add(len(self.stages) - 1, rows, self.direct, 0, slice(self.began[0], self._size(0, self.known)))
+        return fresh.transpose(1, 2).reshape(-1, self.network.outputs)[: self.n]
 
     def push(self, x: Tensor) -> None:
         """Set the value of the next feature, (n, inputs)."""
         first = self.known * self.network.inputs
-        self.stages[0][:, first : first + self.network.inputs] = x
+        self.stages[0][:, first : first + self.network.inputs] = self._chunked(x)
         self.known += 1

@@ -79,8 +79,8 @@ def nsf(
     def flow(event: Event) -> NSF:
         mixed = event.dims <= 256 if linear is None else linear
         count = transforms or (4 if event.dims <= 4 else 6)
-        dropped = (0.1 if event.layout == "vector" and event.dims > 4 else 0.0) if dropout is None else dropout
         widths, fine = hidden or _coupling(event), bins or _bins(event)
+        dropped = _dropout(event, dropout)
         return NSF(event, count, widths, fine, bound, mixed, context, _base(event, base), dropped)
 
     return on_reals(event, dequantise, flow, context)
@@ -91,14 +91,16 @@ def maf(
     *,
     transforms: Count = 5,
     hidden: Widths | None = None,
+    dropout: Part | None = None,
     base: Base = "normal",
     dequantise: Dequantise | None = None,
     context: int = 0,
 ) -> Flow | SurjectiveFlow:
-    """Return a masked autoregressive flow with affine maps."""
+    """Return a masked autoregressive flow with affine maps, and dropout on tables of more than a few columns."""
 
     def flow(event: Event) -> MAF:
-        return MAF(event, transforms, hidden or _masked(event), context=context, base=_base(event, base))
+        widths, dropped = hidden or _masked(event), _dropout(event, dropout)
+        return MAF(event, transforms, widths, None, context, _base(event, base), dropped)
 
     return on_reals(event, dequantise, flow, context)
 
@@ -110,15 +112,17 @@ def nsf_ar(
     hidden: Widths | None = None,
     bins: Bins | None = None,
     bound: Bound = 3.0,
+    dropout: Part | None = None,
     base: Base = "normal",
     dequantise: Dequantise | None = None,
     context: int = 0,
 ) -> Flow | SurjectiveFlow:
-    """Return an autoregressive neural spline flow."""
+    """Return an autoregressive neural spline flow, with dropout on tables of more than a few columns."""
 
     def flow(event: Event) -> MAF:
         spline = Spline(bins or _bins(event), bound)
-        return MAF(event, transforms, hidden or _masked(event), spline, context, _base(event, base))
+        widths, dropped = hidden or _masked(event), _dropout(event, dropout)
+        return MAF(event, transforms, widths, spline, context, _base(event, base), dropped)
 
     return on_reals(event, dequantise, flow, context)
 
@@ -229,6 +233,11 @@ def sylvester(
         )
     transforms = transforms or (16 if event.dims <= 4 else 8)
     return SylvesterFlow(event, transforms, directions, context, _base(event, base))
+
+
+def _dropout(event: Event, given: float | None) -> float:
+    """Return what tables of more than a few columns want, which their networks else learn by heart."""
+    return given if given is not None else 0.1 if event.layout == "vector" and event.dims > 4 else 0.0
 
 
 def _base(event: Event, name: Base) -> Density | None:

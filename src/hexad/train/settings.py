@@ -29,7 +29,9 @@ class Settings(BaseModel):
         validate_every: steps between validations under a budget of steps; 0: some twenty in all. A budget of time
             spends at most a tenth of itself on them.
         log_every: steps between lines of ``metrics.jsonl``.
-        compile: whether ``torch.compile`` compiles the loss.
+        compile: whether ``torch.compile`` compiles the loss; of a flow also, once it is trained or loaded, ``log_prob``
+            and a ``sample`` that takes one pass. The first step, and the first call of each, then take 5 to 60 seconds
+            longer, which count against a budget of time.
         precision: type of weights and arithmetic.
     """
 

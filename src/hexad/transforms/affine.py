@@ -19,6 +19,8 @@ class Affine(Transform):
         shift, scale: shaped as a record; the scale is positive.
     """
 
+    one_pass = True
+
     shift: Tensor
     scale: Tensor
     log_det: Tensor
@@ -47,6 +49,8 @@ class ActNorm(Transform):
     Args:
         features: number of columns of a vector record, or of channels of a picture.
     """
+
+    one_pass = True
 
     def __init__(self, features: int) -> None:
         super().__init__()

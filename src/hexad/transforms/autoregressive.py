@@ -3,7 +3,7 @@ r"""Masked autoregressive maps: each column is moved by a map whose parameters t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,11 @@ from hexad.transforms.base import Transform
 from hexad.transforms.elementwise import Elementwise
 
 __all__ = ["Autoregressive"]
+
+
+def undo(elementwise: Elementwise, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a column moved back, (n,), and its log-slopes; a function, so that all layers can share a compiled one."""
+    return elementwise.inverse_and_log_slope(z, parameters)
 
 
 class Autoregressive(Transform):
@@ -39,6 +44,7 @@ class Autoregressive(Transform):
         order: the columns in the order in which they come; None: as they stand.
         context: number of context features.
         activation: the activation of the network.
+        dropout: part of each hidden layer that is left out in training.
         inverse: how the inverse is found without gradients: ``incremental`` or ``jacobi``.
 
     Raises:
@@ -54,6 +60,7 @@ class Autoregressive(Transform):
         order: Sequence[int] | None = None,
         context: int = 0,
         activation: type[nn.Module] = nn.ReLU,
+        dropout: float = 0.0,
         inverse: Literal["incremental", "jacobi"] = "incremental",
     ) -> None:
         super().__init__()
@@ -62,8 +69,19 @@ class Autoregressive(Transform):
         self.way = inverse
         self.elementwise = elementwise
         self.network = MaskedMLP(
-            features, elementwise.count, hidden, order=order, context=context, activation=activation
+            features,
+            elementwise.count,
+            hidden,
+            order=order,
+            context=context,
+            activation=activation,
+            dropout=dropout,
         )
+        self.undo = undo
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle is made of: it runs as written, whatever was compiled here."""
+        return {**self.__dict__, "undo": undo}
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move every column by what those before it say, in one pass."""
@@ -82,13 +100,13 @@ class Autoregressive(Transform):
 
     @torch.no_grad()
     def _inverse_column_by_column(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        x, log_det = torch.empty_like(z), z.new_zeros(len(z))
+        rows, log_det = z.T.contiguous(), z.new_zeros(len(z))  # a column a row
         known = IncrementalPass(self.network, len(z), context)
         for k in known.order:
-            x[:, k], log_slope = self.elementwise.inverse_and_log_slope(z[:, k], known.outputs())
-            known.push(x[:, k : k + 1])
+            rows[k], log_slope = self.undo(self.elementwise, rows[k], known.outputs())
+            known.push(rows[k, :, None])
             log_det += log_slope
-        return x, log_det
+        return rows.T, log_det
 
     @torch.no_grad()
     def _inverse_by_jacobi(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -29,6 +29,7 @@ class Transform(nn.Module, ABC):
 
     estimates: bool = False  # whether training takes an estimate of the log-determinant
     rearranges: bool = False  # whether it only changes the shape of a record
+    one_pass: bool = False  # whether its inverse, too, is one computation without a search or a loop over columns
 
     @abstractmethod
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -70,6 +71,7 @@ class Compose(Transform):
         super().__init__()
         self.transforms = nn.ModuleList(transforms)
         self.estimates = any(transform.estimates for transform in transforms)
+        self.one_pass = all(transform.one_pass for transform in transforms)
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Chain the maps; their log-determinants add up."""

@@ -23,6 +23,8 @@ class InvertibleConv(Transform):
         channels: number of channels.
     """
 
+    one_pass = True
+
     permutation: Tensor
     signs: Tensor
 

@@ -28,6 +28,7 @@ class Coupling(Transform):
 
     kept: Tensor
     moved: Tensor
+    one_pass = True
 
     def __init__(self, mask: Tensor, network: Callable[[int, int], nn.Module], elementwise: Elementwise) -> None:
         super().__init__()

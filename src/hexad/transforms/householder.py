@@ -35,6 +35,8 @@ class Householder(Transform):
         ValueError: fewer than 1 reflection.
     """
 
+    one_pass = True
+
     def __init__(self, features: int, reflections: int | None = None, *, principal: bool = False) -> None:
         super().__init__()
         reflections = features + features % 2 if reflections is None else reflections

@@ -19,6 +19,8 @@ class LULinear(Transform):
         features: number of columns of a vector record.
     """
 
+    one_pass = True
+
     def __init__(self, features: int) -> None:
         super().__init__()
         # L below the diagonal, U above it, the logarithm of U's diagonal on it

@@ -24,6 +24,7 @@ class Part(Transform):
     def __init__(self, transform: Transform, channels: int) -> None:
         super().__init__()
         self.transform, self.channels, self.estimates = transform, channels, transform.estimates
+        self.one_pass = transform.one_pass
 
     def extra_repr(self) -> str:
         """Return the number of channels."""

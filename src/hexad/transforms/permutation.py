@@ -16,6 +16,8 @@ class Permutation(Transform):
         order: a permutation of 0 to D - 1.
     """
 
+    one_pass = True
+
     order: Tensor
     back: Tensor
 

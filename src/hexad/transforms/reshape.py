@@ -20,7 +20,7 @@ class Unflatten(Transform):
         shape: of a record, with D numbers.
     """
 
-    rearranges = True
+    rearranges = one_pass = True
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Squeeze(Transform):
     Channel c goes to the channels 4c to 4c + 3, so that the first k channels become the first 4k.
     """
 
-    rearranges = True
+    rearranges = one_pass = True
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (batch, 4C, H/2, W/2) and 0."""
