@@ -178,7 +178,7 @@ class GenerativeModel(nn.Module, ABC):
         """
 
     def compile_for_use(self) -> None:
-        """Let ``torch.compile`` compile what scoring and sampling call, once training is over; by default nothing is."""
+        """Let ``torch.compile`` compile what scoring and sampling call after training; by default nothing is."""
 
     def validate(
         self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None

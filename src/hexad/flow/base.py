@@ -56,10 +56,11 @@ class Flow(Density):
         drawn outside of it, so that a stream's samples agree with those of the model as it was, but for rounding.
         """
         if not self.transform.estimates:  # an exact log-determinant beside an estimate may differentiate itself
-            self._score = torch.compile(Flow._density, dynamic=True, isolate_recompiles=True)
+            self._score = torch.compile(Flow._density, dynamic=True, isolate_recompiles=True)  # type: ignore
         if self.transform.one_pass:
-            self._draw = torch.compile(Flow._from_noise, dynamic=True, isolate_recompiles=True)
-        compiled = torch.compile(undo, dynamic=True, isolate_recompiles=True)  # one for all layers
+            self._draw = torch.compile(Flow._from_noise, dynamic=True, isolate_recompiles=True)  # type: ignore
+        # one for all layers
+        compiled = torch.compile(undo, dynamic=True, isolate_recompiles=True)  # type: ignore
 
         def column(elementwise: Elementwise, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
             # copies: what a view is a view of would be guarded, and compiled for anew

@@ -198,8 +198,9 @@ class Trainer:
         self.live = [p.data for p in self.model.parameters()]
         self.averaged = [p.data for p in self.average.parameters()]
         # isolated: other models of its class that were compiled in this process are no recompilations of this one
-        compiled = self.settings.compile
-        self.move = torch.compile(self.model.loss, isolate_recompiles=True) if compiled else self.model.loss
+        self.move = self.model.loss
+        if self.settings.compile:
+            self.move = torch.compile(self.model.loss, isolate_recompiles=True)  # type: ignore
 
     def _encoded(self, x: Tensor, name: str) -> Tensor:
         return self.encode(x, stream(self.seed, name, device=x.device))
