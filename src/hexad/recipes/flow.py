@@ -281,6 +281,10 @@ def _suited(event: Event, rows: int) -> dict[str, Any]:
     return {"lr": 1e-2, "batch_size": 1024} if event.dims <= 4 else {}
 
 
+def _masked_suited(event: Event, rows: int) -> dict[str, Any]:
+    return {"batch_size": 128} if event.layout == "vector" and event.dims > 4 else {}
+
+
 def _recipe(name: str, build: Callable[..., GenerativeModel], **differences: Any) -> Recipe:
     usual: dict[str, Any] = {
         "schemes": {"ordinal": "logit", "real": "dequantise"},
@@ -295,7 +299,7 @@ LEARNED: dict[str, Any] = {"schemes": UNIFORM, "scheme_by": scheme}  # those wit
 RECIPES = (
     _recipe("nsf", nsf, min_dims=2, first_up_to=256, suited=_suited, **LEARNED),
     _recipe("realnvp", realnvp, min_dims=2, **LEARNED),
-    _recipe("maf", maf, **LEARNED),
+    _recipe("maf", maf, suited=_masked_suited, **LEARNED),
     _recipe("nsf-ar", nsf_ar, **LEARNED),
     _recipe("glow", glow, layouts=("image",), unfit=_odd, settings={"lr": 1e-3, "batch_size": 64}),
     _recipe("nice", nice, min_dims=2),
