@@ -56,18 +56,19 @@ class Pair:
 
 
 PAIRS = {
-    "nsf": Pair(lambda flows, dims, width: _spline(flows, dims, width), f"zuko NSF, {TRANSFORMS} transforms"),
-    "nsf-ar": Pair(lambda flows, dims, width: _spline(flows, dims, width), f"zuko NSF, {TRANSFORMS} transforms"),
+    "nsf": Pair(
+        lambda flows, dims, width: flows.NSF(dims, transforms=2 * TRANSFORMS, passes=2, hidden_features=(width, width)),
+        f"zuko NSF(passes=2), {2 * TRANSFORMS} couplings",
+    ),
+    "nsf-ar": Pair(
+        lambda flows, dims, width: flows.NSF(dims, transforms=TRANSFORMS, hidden_features=(width, width)),
+        f"zuko NSF, {TRANSFORMS} transforms",
+    ),
     "maf": Pair(
         lambda flows, dims, width: flows.MAF(dims, transforms=TRANSFORMS, hidden_features=(width, width)),
         f"zuko MAF, {TRANSFORMS} transforms",
     ),
 }
-
-
-def _spline(flows: Any, dims: int, width: int) -> nn.Module:
-    module: nn.Module = flows.NSF(dims, transforms=TRANSFORMS, hidden_features=(width, width))
-    return module
 
 
 class Zuko(Density):

@@ -162,7 +162,7 @@ def plan(
         if loaded.given is not None and not recipe.conditional:
             raise InputError(f"{recipe.name} cannot be conditioned on {loaded.given}; leave out context")
         scheme = recipe.scheme(loaded.event, own)
-        preprocessing = Preprocessing.fit(loaded.event, scheme, loaded.tensor("train"))
+        preprocessing = Preprocessing.fit(loaded.event, scheme, loaded.tensor("train"), recipe.alpha)
         built = _build(recipe, preprocessing.event, own, loaded, seed, settings)
     elif isinstance(model, GenerativeModel):
         preprocessing = Preprocessing.fit(loaded.event, "identity", loaded.tensor("train"))

@@ -39,6 +39,7 @@ class Recipe:
         closed_form: whether ``prepare`` is its whole fit.
         min_dims: the fewest columns that it takes.
         first_up_to: columns beyond which another of its family is the first choice: a step would be too slow.
+        alpha: the margin of the ``logit`` scheme, see :class:`~hexad.transforms.Logit`.
         unfit: ``unfit(event)`` says why an event of a right layout, kind and size still cannot be taken, or None.
         suited: ``suited(event, rows)`` gives the loop's defaults that depend on the data's event and number of training
             rows; they go before ``settings``.
@@ -54,6 +55,7 @@ class Recipe:
     closed_form: bool = False
     min_dims: int = 1
     first_up_to: float = math.inf
+    alpha: float = 0.05
     unfit: Callable[[Event], str | None] = lambda event: None
     scheme_by: Callable[[Event, Mapping[str, Any]], Scheme] | None = None
     suited: Callable[[Event, int], Mapping[str, Any]] | None = None

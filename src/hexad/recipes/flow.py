@@ -270,10 +270,10 @@ def _coupling(event: Event) -> tuple[int, int]:
     return width, width
 
 
-def _masked(event: Event) -> tuple[int, int]:
+def _masked(event: Event) -> tuple[int, ...]:
     # a masked layer has a unit for every degree or some columns see less than they may
     width = min(512, max(128, 4 * event.dims))
-    return width, width
+    return (width,) if event.dims > 256 else (width, width)
 
 
 def _suited(event: Event, rows: int) -> dict[str, Any]:
@@ -282,6 +282,8 @@ def _suited(event: Event, rows: int) -> dict[str, Any]:
 
 
 def _masked_suited(event: Event, rows: int) -> dict[str, Any]:
+    if event.dims > 256:  # a step's products are large: many small steps go further
+        return {"lr": 5e-4, "batch_size": 64}
     return {"batch_size": 128} if event.layout == "vector" and event.dims > 4 else {}
 
 
@@ -299,7 +301,7 @@ LEARNED: dict[str, Any] = {"schemes": UNIFORM, "scheme_by": scheme}  # those wit
 RECIPES = (
     _recipe("nsf", nsf, min_dims=2, first_up_to=256, suited=_suited, **LEARNED),
     _recipe("realnvp", realnvp, min_dims=2, **LEARNED),
-    _recipe("maf", maf, suited=_masked_suited, **LEARNED),
+    _recipe("maf", maf, suited=_masked_suited, alpha=1e-6, **LEARNED),
     _recipe("nsf-ar", nsf_ar, **LEARNED),
     _recipe("glow", glow, layouts=("image",), unfit=_odd, settings={"lr": 1e-3, "batch_size": 64}),
     _recipe("nice", nice, min_dims=2),
