@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
+import hexad
 from hexad.checks import InputError
-from hexad.event import Event
+from hexad.event import Event, Support
 from hexad.flow import RealNVP
 from hexad.recipes import first_choices
 from hexad.recipes.base import Recipe
@@ -93,7 +94,7 @@ def test_the_first_flow_is_the_spline_one_where_its_step_is_quick():
     def first(dims):
         return {family: recipe.name for family, recipe, _ in first_choices(Event.of(dims, "real")) if recipe}["flow"]
 
-    assert (first(2), first(256), first(257)) == ("nsf", "nsf", "realnvp")
+    assert (first(2), first(256), first(257)) == ("nsf", "nsf", "maf")
 
 
 def test_the_loop_s_defaults_may_depend_on_the_data():
@@ -103,3 +104,22 @@ def test_the_loop_s_defaults_may_depend_on_the_data():
     recipe = Recipe("toy", "flow", _build, {"real": "dequantise"}, settings={"lr": 0.01, "ema": 0.5}, suited=suited)
     assert recipe.settings_for(Event.of(2, "real"), 20) == {"lr": 0.1, "batch_size": 20, "ema": 0.5}
     assert recipe.settings_for(Event.of(3, "real"), 20) == {"lr": 0.01, "ema": 0.5}
+
+
+def test_the_margin_of_the_logit_is_the_recipes():
+    fitted = {name: hexad.fit(name, "copula", steps=1, progress=False) for name in ("maf", "realnvp")}
+    assert {name: run.config.preprocessing["alpha"] for name, run in fitted.items()} == {"maf": 1e-6, "realnvp": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [
+        (Event.of((1, 8, 8), Support("ordinal", levels=17)), "nsf"),
+        (Event.of((1, 28, 28), Support("ordinal", levels=256)), "maf"),
+        (Event.of((3, 32, 32), Support("ordinal", levels=256)), "realnvp"),
+        (Event.of(1, "real"), "maf"),
+        (Event.of(20, "binary"), "nsf"),
+    ],
+)
+def test_the_flow_that_is_taken_first(event, name):
+    assert {family: recipe.name for family, recipe, _ in first_choices(event) if recipe}["flow"] == name

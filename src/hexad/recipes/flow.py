@@ -132,7 +132,7 @@ def glow(
     *,
     transforms: Count = 8,
     levels: Count | None = None,
-    hidden: Count = 64,
+    hidden: Count = 32,
     blocks: Annotated[int, Field(ge=0)] = 1,
     coupling: Literal["affine", "spline"] = "affine",
     bins: Bins = 8,
@@ -300,8 +300,8 @@ LEARNED: dict[str, Any] = {"schemes": UNIFORM, "scheme_by": scheme}  # those wit
 
 RECIPES = (
     _recipe("nsf", nsf, min_dims=2, first_up_to=256, suited=_suited, **LEARNED),
+    _recipe("maf", maf, suited=_masked_suited, alpha=1e-6, first_up_to=1024, **LEARNED),
     _recipe("realnvp", realnvp, min_dims=2, **LEARNED),
-    _recipe("maf", maf, suited=_masked_suited, alpha=1e-6, **LEARNED),
     _recipe("nsf-ar", nsf_ar, **LEARNED),
     _recipe("glow", glow, layouts=("image",), unfit=_odd, settings={"lr": 1e-3, "batch_size": 64}),
     _recipe("nice", nice, min_dims=2),
