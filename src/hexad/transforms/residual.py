@@ -73,9 +73,9 @@ class Residual(Transform):
         """Return x + g(x) and the exact log-determinant."""
         weights = self.network.weights()
         moved, log_dets = [], []
-        for rows, given in self._chunks(x, context):
-            g, slopes = self.network.with_slopes(rows, given, weights)
-            moved.append(rows + g)
+        for rows in self._pieces(len(x)):
+            g, slopes = self.network.with_slopes(x[rows], _part(context, rows), weights)
+            moved.append(x[rows] + g)
             log_dets.append(torch.linalg.slogdet(_plus_identity(jacobian(weights, slopes))).logabsdet)
         return torch.cat(moved), torch.cat(log_dets)
 
@@ -96,12 +96,12 @@ class Residual(Transform):
         if not torch.is_grad_enabled():
             return x
         steps = []
-        for rows, given, target in self._chunks(x, context, z):
-            g, slopes = self.network.with_slopes(rows, given, weights)
+        for rows in self._pieces(len(x)):
+            g, slopes = self.network.with_slopes(x[rows], _part(context, rows), weights)
             with torch.no_grad():
                 slope = _plus_identity(jacobian(weights, slopes))
-            step = torch.linalg.solve(slope, target - rows - g)
-            steps.append(rows + (step - step.detach()))  # the same number with gradients as without
+            step = torch.linalg.solve(slope, z[rows] - x[rows] - g)
+            steps.append(x[rows] + (step - step.detach()))  # the same number with gradients as without
         return torch.cat(steps)
 
     def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -147,13 +147,13 @@ class Residual(Transform):
             x = torch.where(moving, new, x)  # a row that stands still stays, so that no row depends on another
         return x
 
-    def _chunks(
-        self, x: Tensor, context: Tensor | None, *others: Tensor
-    ) -> Iterator[tuple[Tensor, Tensor | None, *tuple[Tensor, ...]]]:
-        """Yield so many rows of each that their Jacobians fit in memory."""
-        for start in range(0, max(1, len(x)), self.rows):
-            rows = slice(start, start + self.rows)
-            yield x[rows], None if context is None else context[rows], *(other[rows] for other in others)
+    def _pieces(self, n: int) -> Iterator[slice]:
+        """Yield so many of n rows at once that their Jacobians fit in memory."""
+        return (slice(start, start + self.rows) for start in range(0, max(1, n), self.rows))
+
+
+def _part(context: Tensor | None, rows: slice) -> Tensor | None:
+    return None if context is None else context[rows]
 
 
 def _plus_identity(matrix: Tensor) -> Tensor:
