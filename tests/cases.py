@@ -49,6 +49,7 @@ CASES = (
     Case("naf", ("real", "ordinal"), {"transforms": 2, "hidden": [64], "terms": 4}),
     Case("gaussianization", ("real", "ordinal"), {"transforms": 3, "components": 4}),
     Case("ffjord", ("real", "ordinal"), {"hidden": [16, 16], "ode_steps": 3, "tolerance": 1e-4}),
+    Case("residual", ("real", "ordinal"), {"transforms": 2, "hidden": [16, 16]}),
     Case("rbm", ("binary",), {"hidden": 8}),
     Case("ebm", ("real", "ordinal"), {"hidden": [32, 32]}),
     Case("vae", ("real", "ordinal", "binary"), {"hidden": [32], "latent": 4}),

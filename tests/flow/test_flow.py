@@ -21,6 +21,7 @@ from hexad.flow import (
     PlanarFlow,
     RadialFlow,
     RealNVP,
+    ResidualFlow,
     SylvesterFlow,
 )
 from hexad.randomness import fork, stream
@@ -39,6 +40,7 @@ FLOWS: dict[str, Callable[..., Flow]] = {
     "iaf": IAF,
     "naf": partial(MAF, elementwise=Sigmoidal(4)),
     "gaussianization": partial(GaussianizationFlow, components=4),
+    "residual": ResidualFlow,
     "ffjord": lambda event, transforms, **options: FFJORD(event, tolerance=1e-9, **options),
 }
 PLAIN = ("planar", "radial", "sylvester")  # without networks

@@ -33,6 +33,7 @@ from hexad.transforms import (
     Permutation,
     Planar,
     Radial,
+    Residual,
     Sigmoidal,
     Softplus,
     Spline,
@@ -102,6 +103,7 @@ MAPS = {
     "sigmoidal-autoregressive": lambda d: _perturbed(_masked(d, Sigmoidal(4)), 0.5),
     "inverse-autoregressive": lambda d: _perturbed(Inverse(_masked(d, AffineMap()))),
     "continuous": lambda d: _calm(_perturbed(Continuous(d, (4,), tolerance=1e-14), 0.1)),
+    "residual": lambda d: _perturbed(Residual(d, (6, 5)), 1.0),
     "compose": lambda d: Compose([_perturbed(_coupling(d)), Permutation(torch.randperm(d)), _perturbed(ActNorm(d))]),
 }
 

@@ -41,6 +41,7 @@ AXES = {
     "layer": "noise passes through the layers",
     "position": "columns are drawn one after another",
     "chain step": "a chain walks towards low energy",
+    "time": "noise flows along the equation until it is data",
     "latent": "the code moves from its mean to a draw",
 }
 

@@ -15,6 +15,7 @@ from hexad.flow.nsf import NSF
 from hexad.flow.planar import PlanarFlow
 from hexad.flow.radial import RadialFlow
 from hexad.flow.realnvp import RealNVP
+from hexad.flow.residual import ResidualFlow
 from hexad.flow.surjection import SurjectiveFlow
 from hexad.flow.sylvester import SylvesterFlow
 from hexad.flow.variational import EnergyFit, FlowBridge, annealed_log_z, fit_to_energy, importance_log_weights
@@ -37,6 +38,7 @@ __all__ = [
     "PlanarFlow",
     "RadialFlow",
     "RealNVP",
+    "ResidualFlow",
     "Signs",
     "StandardNormal",
     "Student",

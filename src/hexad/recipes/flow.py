@@ -22,6 +22,7 @@ from hexad.flow import (
     PlanarFlow,
     RadialFlow,
     RealNVP,
+    ResidualFlow,
     Student,
     SurjectiveFlow,
     SylvesterFlow,
@@ -39,6 +40,8 @@ Bins = Annotated[int, Field(ge=2, le=500)]
 Bound = Annotated[float, Field(gt=0)]
 Part = Annotated[float, Field(ge=0, lt=1)]
 Base = Literal["normal", "student", "mixture", "learned"]
+
+EXACT = 256  # most columns of a residual flow, whose determinants cost their cube
 
 
 def realnvp(
@@ -235,6 +238,23 @@ def sylvester(
     return SylvesterFlow(event, transforms, directions, context, _base(event, base))
 
 
+def residual(
+    event: Event,
+    *,
+    transforms: Count | None = None,
+    hidden: Widths | None = None,
+    contraction: Annotated[float, Field(gt=0, lt=1)] = 0.9,
+    base: Base = "normal",
+    context: int = 0,
+) -> ResidualFlow:
+    """Return a residual flow, each map of which is a contraction away from the identity: few columns want more."""
+    width = min(128, max(64, 4 * event.dims))
+    transforms = transforms or (12 if event.dims <= 4 else 8)
+    return ResidualFlow(
+        event, transforms, hidden or (width, width), contraction, context=context, base=_base(event, base)
+    )
+
+
 def _dropout(event: Event, given: float | None) -> float:
     """Return what tables of more than a few columns want, which their networks else learn by heart."""
     return given if given is not None else 0.1 if event.layout == "vector" and event.dims > 4 else 0.0
@@ -258,6 +278,15 @@ def _levels(height: int, width: int) -> int:
 def _odd(event: Event) -> str | None:
     if event.shape[1] % 2 or event.shape[2] % 2:
         return f"glow takes pictures with even sides, not {event.shape[1]} x {event.shape[2]} pixels"
+    return None
+
+
+def _many(event: Event) -> str | None:
+    if event.dims > EXACT:
+        return (
+            f"residual states exact likelihoods, by determinants that take too long beyond {EXACT} columns: "
+            f"there are {event.dims}"
+        )
     return None
 
 
@@ -312,4 +341,5 @@ RECIPES = (
     _recipe("planar", planar),
     _recipe("radial", radial),
     _recipe("sylvester", sylvester),
+    _recipe("residual", residual, unfit=_many),
 )

@@ -20,6 +20,7 @@ from hexad.transforms.planar import Planar
 from hexad.transforms.preprocessing import Preprocessing, Scheme
 from hexad.transforms.radial import Radial
 from hexad.transforms.reshape import Flatten, Squeeze, Unflatten
+from hexad.transforms.residual import Residual
 from hexad.transforms.sigmoidal import Sigmoidal
 from hexad.transforms.softplus import Softplus
 from hexad.transforms.spline import Spline
@@ -50,6 +51,7 @@ __all__ = [
     "Planar",
     "Preprocessing",
     "Radial",
+    "Residual",
     "Scheme",
     "Sigmoidal",
     "Softplus",

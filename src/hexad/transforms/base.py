@@ -89,6 +89,12 @@ class Compose(Transform):
             total = total + log_det
         return z, total
 
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """Chain the inverses, without log-determinants where a transform can do without."""
+        for transform in reversed(self.transforms):
+            z = transform.inverse(z, context)  # type: ignore[operator]
+        return z
+
     def prepare(self, x: Tensor) -> Tensor:
         """Fit each transform on what the ones before it make of x."""
         for transform in self.transforms:
