@@ -20,6 +20,7 @@ from torch.nn import functional as F
 __all__ = ["LipschitzMLP", "spectral_bound"]
 
 SQUARINGS = 6
+START = 8.0  # of beta: sums of a bounded layer are small, and without a bend on their scale it is linear
 STEEPEST = 1.1  # no less than the steepest slope of u sigmoid(beta u), which is 1.0998 for any beta > 0
 
 
@@ -71,7 +72,11 @@ class LipschitzMLP(nn.Module):
         self.bound = bound
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise([features, *hidden, features]))
         self.context = nn.Linear(context, hidden[0], bias=False) if context else None
-        self.steepness = nn.Parameter(torch.full((len(hidden),), math.log(math.expm1(1.0))))  # beta = 1
+        self.steepness = nn.Parameter(torch.full((len(hidden),), math.log(math.expm1(START))))
+        with torch.no_grad():  # biases shrink with the weights, or every unit's bend would lie outside the data
+            for layer, weight in zip(self.layers, self.weights(), strict=True):
+                layer.bias.mul_(weight.norm() / layer.weight.norm().clamp(min=1e-12))  # type: ignore[operator, union-attr]
+                layer.weight.copy_(weight)  # type: ignore[operator, union-attr]
         for parameter in self.layers[-1].parameters():
             nn.init.zeros_(parameter)
 

@@ -316,6 +316,10 @@ def _masked_suited(event: Event, rows: int) -> dict[str, Any]:
     return {"batch_size": 128} if event.layout == "vector" and event.dims > 4 else {}
 
 
+def _steady(event: Event, rows: int) -> dict[str, Any]:
+    return {"lr": 5e-3} if event.dims <= 4 else {}
+
+
 def _recipe(name: str, build: Callable[..., GenerativeModel], **differences: Any) -> Recipe:
     usual: dict[str, Any] = {
         "schemes": {"ordinal": "logit", "real": "dequantise"},
@@ -337,9 +341,9 @@ RECIPES = (
     _recipe("iaf", iaf),
     _recipe("naf", naf),
     _recipe("gaussianization", gaussianization),
-    _recipe("ffjord", ffjord, suited=lambda event, rows: {"lr": 5e-3} if event.dims <= 4 else {}),
+    _recipe("ffjord", ffjord, suited=_steady),
     _recipe("planar", planar),
     _recipe("radial", radial),
     _recipe("sylvester", sylvester),
-    _recipe("residual", residual, unfit=_many),
+    _recipe("residual", residual, unfit=_many, suited=_steady),
 )
