@@ -208,7 +208,12 @@ def test_hdf5_is_an_extra(tmp_path, monkeypatch):
         ("power", "other.txt", b"", "needs UCI's household_power_consumption.txt or the paper's data.npy"),
         ("power", "household_power_consumption.txt", b"a;b\n1;2\n", "not UCI's household_power_consumption.txt"),
         ("power", "household_power_consumption.txt", b"", "the file is empty"),
-        ("power", "household_power_consumption.txt.gz", gzip.compress(b"a" * 99)[:20], "truncated or damaged .gz"),
+        (
+            "power",
+            "household_power_consumption.txt.gz",
+            gzip.compress(b"a" * 99, mtime=0)[:20],
+            "truncated or damaged .gz",
+        ),
         ("power", "data.npy", b"\x80\x03]", "pickles"),
         ("gas", "other.txt", b"", "needs UCI's ethylene_CO.txt; give the folder"),
         ("gas", "ethylene_CO.csv", b"a,b\n1,2\n", "no column Time"),

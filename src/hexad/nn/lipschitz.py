@@ -75,8 +75,8 @@ class LipschitzMLP(nn.Module):
         self.steepness = nn.Parameter(torch.full((len(hidden),), math.log(math.expm1(START))))
         with torch.no_grad():  # biases shrink with the weights, or every unit's bend would lie outside the data
             for layer, weight in zip(self.layers, self.weights(), strict=True):
-                layer.bias.mul_(weight.norm() / layer.weight.norm().clamp(min=1e-12))  # type: ignore[operator, union-attr]
-                layer.weight.copy_(weight)  # type: ignore[operator, union-attr]
+                layer.bias.mul_(weight.norm() / layer.weight.norm().clamp(min=1e-12))  # type: ignore[operator]
+                layer.weight.copy_(weight)  # type: ignore[operator]
         for parameter in self.layers[-1].parameters():
             nn.init.zeros_(parameter)
 

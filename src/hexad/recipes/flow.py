@@ -30,7 +30,7 @@ from hexad.flow import (
 from hexad.model import Density, GenerativeModel
 from hexad.recipes.base import Recipe
 from hexad.recipes.surjection import UNIFORM, Dequantise, on_reals, scheme
-from hexad.transforms import AffineMap, Sigmoidal, Spline
+from hexad.transforms import AffineMap, Integral, Sigmoidal, Spline
 
 __all__ = ["RECIPES"]
 
@@ -175,10 +175,12 @@ def naf(
     transforms: Count = 3,
     hidden: Widths | None = None,
     terms: Count | None = None,
+    monotone: Literal["sigmoidal", "integral"] = "sigmoidal",
     context: int = 0,
 ) -> MAF:
-    """Return a neural autoregressive flow of deep sigmoidal maps."""
-    return MAF(event, transforms, hidden or _masked(event), Sigmoidal(terms or _bins(event)), context)
+    """Return a neural autoregressive flow, of deep sigmoidal maps or of integrals of positive networks."""
+    kind = Sigmoidal if monotone == "sigmoidal" else Integral
+    return MAF(event, transforms, hidden or _masked(event), kind(terms or _bins(event)), context)
 
 
 def gaussianization(

@@ -11,6 +11,7 @@ from hexad.transforms.coupling import AffineCoupling, Coupling, SplineCoupling, 
 from hexad.transforms.elementwise import AdditiveMap, AffineMap, Elementwise
 from hexad.transforms.gaussianization import Gaussianization
 from hexad.transforms.householder import Householder
+from hexad.transforms.integral import Integral
 from hexad.transforms.inverse import Inverse
 from hexad.transforms.logit import Logit
 from hexad.transforms.lu import LULinear
@@ -42,6 +43,7 @@ __all__ = [
     "Flatten",
     "Gaussianization",
     "Householder",
+    "Integral",
     "Inverse",
     "InvertibleConv",
     "LULinear",
