@@ -104,3 +104,10 @@ def test_a_loaded_mask_counts():
 def test_the_order_is_a_permutation():
     with pytest.raises(ValueError, match="permutation of 0 to 2"):
         MaskedMLP(3, 1, order=[0, 0, 1])
+
+
+def test_dropout_leaves_out_in_training_alone():
+    net, x = network(hidden=(64,), dropout=0.5), torch.randn(3, 5).double()
+    assert not torch.equal(net(x), net(x))
+    net.eval()
+    assert torch.equal(net(x), net(x))

@@ -131,7 +131,8 @@ class MaskedMLP(nn.Module):
         self.layers = nn.ModuleList(MaskedLinear(b[:, None] >= a) for a, b in pairwise(degrees))
         self.leave = MaskedLinear(leaving[:, None] > degrees[-1], zero_init=True)
         self.direct = MaskedLinear(leaving[:, None] > entering, bias=False, zero_init=True) if direct else None
-        self.activation, self.dropout = activation(), dropout
+        self.activation = activation()
+        self.dropout = nn.Dropout(dropout) if dropout else None
         # how many units of each layer are known when k features are
         self.ends = [torch.searchsorted(d, torch.arange(features), right=True).tolist() for d in degrees[1:]]
 
@@ -142,8 +143,8 @@ class MaskedMLP(nn.Module):
         h = x
         for layer in self.layers:
             h = self.activation(layer(h))
-            if self.dropout:
-                h = F.dropout(h, self.dropout, self.training)
+            if self.dropout is not None:
+                h = self.dropout(h)
         out = self.leave(h)
         if self.direct is not None:
             out = out + self.direct(x)

@@ -100,7 +100,7 @@ class Autoregressive(Transform):
 
     @torch.no_grad()
     def _inverse_column_by_column(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        rows, log_det = z.T.contiguous(), z.new_zeros(len(z))  # a column a row
+        rows, log_det = z.T.clone(memory_format=torch.contiguous_format), z.new_zeros(len(z))  # a column a row
         known = IncrementalPass(self.network, len(z), context)
         for k in known.order:
             rows[k], log_slope = self.undo(self.elementwise, rows[k], known.outputs())
