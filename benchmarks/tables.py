@@ -1,7 +1,7 @@
 """Flows on tables of real measurements, beside zuko's of the same size in the same time.
 
     python benchmarks/tables.py LIST               # the tables
-    python benchmarks/tables.py kin8nm --time 60 --seeds 3
+    python benchmarks/tables.py kin8nm --time 20 --seeds 3
     python benchmarks/tables.py all
 
 Real data are read from the folder that HEXAD_DATA names. A row is written after each seed. One of fewer seeds than
@@ -249,7 +249,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="tables.py")
     parser.add_argument("tables", nargs="*", default=["LIST"])
     parser.add_argument("--models", default=",".join(PAIRS))
-    parser.add_argument("--time", type=float, default=60.0, help="seconds a model and seed")
+    parser.add_argument("--time", type=float, default=20.0, help="seconds a model and seed")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--split", default="test", choices=["test", "valid"])
     parser.add_argument("--dry", action="store_true", help="print, write nothing")
@@ -259,7 +259,7 @@ def main(arguments: list[str]) -> None:
         return
     torch.set_num_threads(1)
     for table in (*TABLES, REFUSED) if asked.tables == ["all"] else asked.tables:
-        command = {"command": f"python benchmarks/tables.py {table}"}
+        command = {"command": f"python benchmarks/tables.py {table} --time {asked.time:g} --seeds {asked.seeds}"}
         if table == REFUSED:
             put(table, refused(table) | command, asked.dry)
             continue
