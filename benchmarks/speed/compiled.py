@@ -26,6 +26,7 @@ from hexad.train.progress import ProgressLine
 from hexad.transforms import Spline
 
 BATCH, ROWS, REPEATS = 512, 10_000, 5
+WHOLE = {"dropout": 0.0}  # as the peers, which leave nothing out
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ PAIRS = {
     "maf": Pair(
         lambda d: MAF(_event(d), MASKED, HIDDEN),
         lambda flows, d: flows.MAF(d, transforms=MASKED, hidden_features=HIDDEN),
-        {"transforms": MASKED, **SIZES},
+        {"transforms": MASKED, **SIZES, **WHOLE},
         (6, 21, 43, 63),
     ),
     "realnvp": Pair(
@@ -67,13 +68,13 @@ PAIRS = {
     "nsf": Pair(
         lambda d: NSF(_event(d), COUPLINGS, HIDDEN, BINS, BOUND, linear=False),
         lambda flows, d: flows.NSF(d, transforms=COUPLINGS, bins=BINS, hidden_features=HIDDEN, passes=2),
-        {"transforms": COUPLINGS, **SIZES, "bins": BINS, "bound": BOUND, "linear": False},
+        {"transforms": COUPLINGS, **SIZES, "bins": BINS, "bound": BOUND, "linear": False, **WHOLE},
         (6, 21, 43, 63),
     ),
     "nsf-ar": Pair(
         lambda d: MAF(_event(d), MASKED, HIDDEN, Spline(BINS, BOUND)),
         lambda flows, d: flows.NSF(d, transforms=MASKED, bins=BINS, hidden_features=HIDDEN),
-        {"transforms": MASKED, **SIZES, "bins": BINS, "bound": BOUND},
+        {"transforms": MASKED, **SIZES, "bins": BINS, "bound": BOUND, **WHOLE},
         (21, 63),
         samples=1_000,
     ),

@@ -181,7 +181,7 @@ PAIRS = {
     "maf": Pair(
         lambda: MAF(Event.of(COLUMNS, "real"), MASKED, HIDDEN),
         lambda flows: flows.MAF(COLUMNS, transforms=MASKED, hidden_features=HIDDEN),
-        {"transforms": MASKED, "hidden": list(HIDDEN)},
+        {"transforms": MASKED, "hidden": list(HIDDEN), "dropout": 0.0},
         _masked(MASKED, "affine autoregressive maps"),
         "zuko MAF",
     ),
@@ -202,7 +202,7 @@ PAIRS = {
     "nsf-ar": Pair(
         lambda: MAF(Event.of(COLUMNS, "real"), MASKED, HIDDEN, Spline(BINS, BOUND)),
         lambda flows: flows.NSF(COLUMNS, transforms=MASKED, bins=BINS, hidden_features=HIDDEN),
-        {"transforms": MASKED, "hidden": list(HIDDEN), "bins": BINS, "bound": BOUND},
+        {"transforms": MASKED, "hidden": list(HIDDEN), "bins": BINS, "bound": BOUND, "dropout": 0.0},
         _masked(MASKED, f"autoregressive maps with splines of {BINS} bins"),
         "zuko NSF",
         samples=1_000,
