@@ -1,8 +1,9 @@
 """Flows with ``compile=true`` beside zuko as its documentation uses it, and beside a bare compiled loop.
 
-Step: our loop, step by step with its log lines and checks, beside the peer's loss and fused Adam, and beside (bare) the
-model's own loss under ``torch.compile`` and fused Adam on batches that were encoded beforehand. Density and sampling:
-what ``hexad.load`` gives for a run with ``compile=true``. The turn that does not count takes the compilation.
+Step: our loop, step by step with its log lines and checks, beside the peer's loss and Adam with its defaults, as its
+documentation has them, and beside (bare) the model's own loss under ``torch.compile`` and fused Adam on batches that
+were encoded beforehand. Density and sampling: what ``hexad.load`` gives for a run with ``compile=true``. The turn that
+does not count takes the compilation.
 """
 
 from __future__ import annotations
@@ -103,8 +104,10 @@ def our_steps(model: str, data: hexad.Data, steps: int, **options: Any) -> Runne
     return clock(train)
 
 
-def _bare_steps(parameters: Any, loss: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, steps: int) -> Runner:
-    adam = torch.optim.Adam(parameters, lr=1e-3, fused=True)
+def _bare_steps(
+    parameters: Any, loss: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, steps: int, fused: bool = True
+) -> Runner:
+    adam = torch.optim.Adam(parameters, lr=1e-3, fused=fused)
     batches = x[: len(x) // BATCH * BATCH].split(BATCH)
 
     def train() -> None:
@@ -144,9 +147,11 @@ def _register(name: str, pair: Pair, d: int, library: str) -> None:
         loss = own.loss if small else torch.compile(own.loss, isolate_recompiles=True)
         return Contest(
             f"a training step with compile=true, batches of {BATCH}, {words}; ours: its whole loop, without average "
-            "and clip; peer: a bare loop with fused Adam; bare: the same with our loss, compiled",
+            "and clip; peer: the loop of its documentation, Adam with its defaults; bare: our loss, compiled, fused Adam",
             our_steps(name, data, steps, **options),
-            None if theirs is None else _bare_steps(theirs[1], lambda x: -theirs[0]().log_prob(x), records, steps),
+            None
+            if theirs is None
+            else _bare_steps(theirs[1], lambda x: -theirs[0]().log_prob(x), records, steps, False),
             _bare_steps(own.parameters(), loss, records, steps),
             peer_name=peer_name,
             count=steps,
