@@ -147,7 +147,7 @@ def _register(name: str, pair: Pair, d: int, library: str) -> None:
         loss = own.loss if small else torch.compile(own.loss, isolate_recompiles=True)
         return Contest(
             f"a training step with compile=true, batches of {BATCH}, {words}; ours: its whole loop, without average "
-            "and clip; peer: the loop of its documentation, Adam with its defaults; bare: our loss, compiled, fused Adam",
+            "and clip; peer: the loop of its documentation, plain Adam; bare: our loss, compiled, fused Adam",
             our_steps(name, data, steps, **options),
             None
             if theirs is None
