@@ -103,10 +103,6 @@ class Flow(Density):
         z, log_det = self.transform.estimate_log_det(x.flatten(1), context, generator=generator)
         return -self.base.log_prob(z) - log_det
 
-    def after_step(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Move what transforms keep beside their parameters."""
-        self.transform.after_step()
-
     @torch.no_grad()
     def vitals(
         self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None

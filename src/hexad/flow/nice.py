@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
-
 from hexad.event import Event
 from hexad.flow.base import Flow
-from hexad.nn import MLP
+from hexad.flow.couplings import coupling_networks
 from hexad.transforms import ActNorm, AdditiveMap, Compose, Coupling, Transform, coupling_masks
 
 __all__ = ["NICE"]
@@ -29,12 +27,7 @@ class NICE(Flow):
     """
 
     def __init__(self, event: Event, transforms: int = 4, hidden: Sequence[int] = (128, 128), context: int = 0) -> None:
-        if event.dims < 2:
-            raise ValueError("coupling needs at least 2 columns")
-
-        def network(inputs: int, outputs: int) -> MLP:
-            return MLP(inputs, outputs, hidden, context=context, activation=nn.ReLU, zero_init=True)
-
+        network = coupling_networks(event, hidden, context)
         masks = coupling_masks(event.dims, transforms)
         layers: list[Transform] = [Coupling(mask, network, AdditiveMap()) for mask in masks]
         super().__init__(event, Compose([*layers, ActNorm(event.dims)]), context)

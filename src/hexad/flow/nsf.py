@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
-
 from hexad.event import Event
 from hexad.flow.base import Flow
+from hexad.flow.couplings import coupling_networks
 from hexad.model import Density
-from hexad.nn import MLP
 from hexad.transforms import ActNorm, Compose, LULinear, SplineCoupling, Transform, coupling_masks
 
 __all__ = ["NSF"]
@@ -45,12 +43,7 @@ class NSF(Flow):
         base: Density | None = None,
         dropout: float = 0.0,
     ) -> None:
-        if event.dims < 2:
-            raise ValueError("coupling needs at least 2 columns")
-
-        def network(inputs: int, outputs: int) -> MLP:
-            return MLP(inputs, outputs, hidden, context=context, activation=nn.ReLU, zero_init=True, dropout=dropout)
-
+        network = coupling_networks(event, hidden, context, dropout)
         layers: list[Transform] = []
         for mask in coupling_masks(event.dims, transforms):
             layers.append(ActNorm(event.dims))

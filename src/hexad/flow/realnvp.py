@@ -6,12 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
-
 from hexad.event import Event
 from hexad.flow.base import Flow
+from hexad.flow.couplings import coupling_networks
 from hexad.model import Density
-from hexad.nn import MLP
 from hexad.transforms import ActNorm, AffineCoupling, Compose, Transform, coupling_masks
 
 __all__ = ["RealNVP"]
@@ -39,13 +37,7 @@ class RealNVP(Flow):
         context: int = 0,
         base: Density | None = None,
     ) -> None:
-        if event.dims < 2:
-            raise ValueError("coupling needs at least 2 columns")
-
-        def network(inputs: int, outputs: int) -> MLP:
-            # kinks, not bends: smooth activations are slow to cut a density into separate modes
-            return MLP(inputs, outputs, hidden, context=context, activation=nn.ReLU, zero_init=True)
-
+        network = coupling_networks(event, hidden, context)
         layers: list[Transform] = []
         for mask in coupling_masks(event.dims, transforms):
             layers += [ActNorm(event.dims), AffineCoupling(mask, network)]

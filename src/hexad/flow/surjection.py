@@ -127,10 +127,6 @@ class SurjectiveFlow(LowerBound):
         v, log_q = self._drawn(x, context, generator)
         return self.flow.loss(v, context=context, generator=generator) + log_q
 
-    def after_step(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Move what the flow's transforms keep beside their parameters."""
-        self.flow.transform.after_step()
-
     @torch.no_grad()
     def vitals(
         self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None

@@ -38,7 +38,7 @@ Count = Annotated[int, Field(ge=1)]
 Widths = Annotated[tuple[Count, ...], Field(min_length=1)]
 Bins = Annotated[int, Field(ge=2, le=500)]
 Bound = Annotated[float, Field(gt=0)]
-Part = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 Base = Literal["normal", "student", "mixture", "learned"]
 
 EXACT = 256  # most columns of a residual flow, whose determinants cost their cube
@@ -70,7 +70,7 @@ def nsf(
     bins: Bins | None = None,
     bound: Bound = 3.0,
     linear: bool | None = None,
-    dropout: Part | None = None,
+    dropout: Fraction | None = None,
     base: Base = "normal",
     dequantise: Dequantise | None = None,
     context: int = 0,
@@ -94,7 +94,7 @@ def maf(
     *,
     transforms: Count = 5,
     hidden: Widths | None = None,
-    dropout: Part | None = None,
+    dropout: Fraction | None = None,
     base: Base = "normal",
     dequantise: Dequantise | None = None,
     context: int = 0,
@@ -115,7 +115,7 @@ def nsf_ar(
     hidden: Widths | None = None,
     bins: Bins | None = None,
     bound: Bound = 3.0,
-    dropout: Part | None = None,
+    dropout: Fraction | None = None,
     base: Base = "normal",
     dequantise: Dequantise | None = None,
     context: int = 0,

@@ -23,8 +23,7 @@ class Transform(nn.Module, ABC):
 
     To implement one, give the two joint computations; rows are independent. ``context``, where a transform takes one,
     is (batch, features). A transform whose log-determinant is costly sets :attr:`estimates` and gives
-    :meth:`estimate_log_det` beside the exact one. One that keeps what moves with training (a power iteration) moves it
-    in :meth:`after_step` and nowhere else.
+    :meth:`estimate_log_det` beside the exact one.
     """
 
     estimates: bool = False  # whether training takes an estimate of the log-determinant
@@ -51,9 +50,6 @@ class Transform(nn.Module, ABC):
         default the exact one.
         """
         return self.forward_and_log_det(x, context)
-
-    def after_step(self) -> None:
-        """Move what moves beside the parameters, once a training step; by default nothing does."""
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return f(x)."""
@@ -110,8 +106,3 @@ class Compose(Transform):
             x, log_det = transform.estimate_log_det(x, context, generator=generator)  # type: ignore[operator]
             total = total + log_det
         return x, total
-
-    def after_step(self) -> None:
-        """Move what each one moves."""
-        for transform in self.transforms:
-            transform.after_step()  # type: ignore[operator]

@@ -30,7 +30,3 @@ class Inverse(Transform):
     def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the transform and its log-determinant."""
         return self.transform.forward_and_log_det(z, context)
-
-    def after_step(self) -> None:
-        """Move what the transform moves."""
-        self.transform.after_step()

@@ -51,9 +51,5 @@ class Part(Transform):
         """Fit f on the first channels."""
         return self._joined(self.transform.prepare(x[:, : self.channels]), x)
 
-    def after_step(self) -> None:
-        """Move what f moves."""
-        self.transform.after_step()
-
     def _joined(self, moved: Tensor, whole: Tensor) -> Tensor:
         return moved if self.channels == whole.shape[1] else torch.cat([moved, whole[:, self.channels :]], 1)
