@@ -20,6 +20,8 @@ from hexad.event import Event
 from hexad.likelihood import LogLikelihood
 
 __all__ = [
+    "Decider",
+    "Decision",
     "Decoder",
     "Density",
     "Encoder",
@@ -96,6 +98,23 @@ class Trajectory:
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.states):
             raise ValueError(f"a trajectory has a label a state: {len(self.states)} states, {len(self.labels)} labels")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answers of least energy to a batch of questions.
+
+    Args:
+        answer: Y*, (batch, \\*shape) in model space.
+        energy: E(Y*, X), (batch,).
+        runner_up: the answer of the next energy, shaped as ``answer``; NaN where the search knows of none.
+        runner_up_energy: its energy, (batch,); infinite where the search knows of none.
+    """
+
+    answer: Tensor
+    energy: Tensor
+    runner_up: Tensor
+    runner_up_energy: Tensor
 
 
 class GenerativeModel(nn.Module, ABC):
@@ -349,3 +368,25 @@ class Decoder(ABC):
     @abstractmethod
     def decode(self, z: Tensor) -> Tensor:
         """Return the (mean) record of each latent code, (batch, \\*event.shape)."""
+
+
+class Decider(ABC):
+    r"""An energy of questions with their answers: :math:`Y^* = \operatorname{argmin}_Y E(Y, X)`.
+
+    ``answers`` says where Y stands: ``context``, of a model of records x given a class, where the question is the
+    record; or ``event``, of a model of answers given a question, where the question is the context. ``searches`` are
+    the ways that the least energy can be looked for, the default first; ``exhaustive`` alone is sure to find it.
+    """
+
+    answers: Literal["event", "context"] = "event"
+    searches: tuple[str, ...] = ("exhaustive",)
+
+    @abstractmethod
+    def decide(self, x: Tensor, *, search: str | None = None, generator: torch.Generator | None = None) -> Decision:
+        """Return the answers of least energy.
+
+        Args:
+            x: questions in model space, (batch, ...).
+            search: one of ``searches``; None: the first.
+            generator: of searches that draw.
+        """
