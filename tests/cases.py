@@ -34,6 +34,7 @@ CASES = (
     Case("realnvp", ("real", "ordinal"), {"transforms": 4, "hidden": [32, 32]}),
     Case("nsf", ("real", "ordinal"), {"transforms": 3, "hidden": [32, 32]}),
     Case("glow", ("picture",), {"transforms": 3, "hidden": 8}),
+    Case("realnvp", ("picture",), {"transforms": 2, "hidden": [8], "multiscale": True}),
     Case("planar", ("real", "ordinal"), {"transforms": 4}),
     Case("radial", ("real", "ordinal"), {"transforms": 4}),
     Case("sylvester", ("real", "ordinal"), {"transforms": 3, "directions": 3}),

@@ -37,7 +37,8 @@ def test_models_and_data_print_one_json_object(command):
     rows = {row["model"]: row for row in json.loads(out)["models"]}
     assert status == 0
     assert set(rows["realnvp"]) == {"model", "family", "takes", "can", "options"}
-    assert rows["realnvp"]["options"] == {"transforms": None, "hidden": None, "base": "normal", "dequantise": None}
+    options = {"transforms": None, "hidden": None, "base": "normal", "dequantise": None, "multiscale": False}
+    assert rows["realnvp"]["options"] == options
     assert rows["ar"]["takes"] == ["series"]
     status, out, _ = command("data", "--json")
     assert status == 0

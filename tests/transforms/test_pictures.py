@@ -15,6 +15,7 @@ from hexad.randomness import fork
 from hexad.transforms import (
     ActNorm,
     AffineMap,
+    CheckerboardCoupling,
     Compose,
     Coupling,
     Elementwise,
@@ -38,6 +39,8 @@ MAPS: dict[str, Callable[[int], Transform]] = {
     "conv": InvertibleConv,
     "affine-coupling": lambda c: _coupling(c, AffineMap()),
     "spline-coupling": lambda c: _coupling(c, Spline(4, 3.0)),
+    "checkerboard": lambda c: CheckerboardCoupling(c, True, lambda a, b: ConvNet(a, b, 6), AffineMap()),
+    "checkerboard-spline": lambda c: CheckerboardCoupling(c, False, lambda a, b: ConvNet(a, b, 6), Spline(4, 3.0)),
     "squeeze": lambda c: Squeeze(),
     "part": lambda c: Part(InvertibleConv(2), 2),
     "step": lambda c: Part(Compose([ActNorm(c), InvertibleConv(c), _coupling(c, AffineMap())]), c),
@@ -135,3 +138,18 @@ def test_couplings_of_pictures_read_their_context():
     assert not torch.allclose(z, layer.forward(x))
     torch.testing.assert_close(layer.inverse(z, context), x)
     torch.testing.assert_close(layer.forward(x), layer.forward(x, torch.zeros(2, 3)))
+
+
+def test_a_checkerboard_keeps_black_pixels_and_reads_no_white_ones():
+    with fork(0):
+        layer = CheckerboardCoupling(2, True, lambda a, b: ConvNet(a, b, 6), AffineMap())
+        torch.nn.init.normal_(layer.network.leave.weight)
+    x = torch.randn(2, 2, 4, 6)
+    z = layer.forward(x)
+    even = (torch.arange(4)[:, None] + torch.arange(6)) % 2 == 0
+    assert torch.equal(z[..., even], x[..., even])
+    assert not torch.isclose(z[..., ~even], x[..., ~even]).any(-1).all()
+    moved = x.clone()
+    moved[0, 0, 0, 1] += 1.0  # a white pixel: it alone is moved differently
+    changed = ~torch.isclose(layer.forward(moved), z)
+    assert changed.nonzero().tolist() == [[0, 0, 0, 1]]

@@ -10,11 +10,12 @@ from hexad.flow.gaussianization import GaussianizationFlow
 from hexad.flow.glow import Glow
 from hexad.flow.iaf import IAF
 from hexad.flow.maf import MAF
+from hexad.flow.multiscale import MultiscaleFlow
 from hexad.flow.nice import NICE
 from hexad.flow.nsf import NSF
 from hexad.flow.planar import PlanarFlow
 from hexad.flow.radial import RadialFlow
-from hexad.flow.realnvp import RealNVP
+from hexad.flow.realnvp import MultiscaleRealNVP, RealNVP
 from hexad.flow.residual import ResidualFlow
 from hexad.flow.surjection import SurjectiveFlow
 from hexad.flow.sylvester import SylvesterFlow
@@ -35,6 +36,8 @@ __all__ = [
     "GaussianizationFlow",
     "Glow",
     "Mixture",
+    "MultiscaleFlow",
+    "MultiscaleRealNVP",
     "PlanarFlow",
     "RadialFlow",
     "RealNVP",

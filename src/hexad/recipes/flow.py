@@ -19,6 +19,7 @@ from hexad.flow import (
     GaussianizationFlow,
     Glow,
     Mixture,
+    MultiscaleRealNVP,
     PlanarFlow,
     RadialFlow,
     RealNVP,
@@ -51,11 +52,20 @@ def realnvp(
     hidden: Widths | None = None,
     base: Base = "normal",
     dequantise: Dequantise | None = None,
+    multiscale: bool = False,
     context: int = 0,
 ) -> Flow | SurjectiveFlow:
-    """Return a RealNVP whose networks are as wide as the record wants; few columns want more couplings instead."""
+    """Return a RealNVP whose networks are as wide as the record wants; few columns want more couplings instead.
 
-    def flow(event: Event) -> RealNVP:
+    ``multiscale``: of a picture, couplings by convolution on several levels, ``hidden=[channels]`` inside.
+    """
+    if multiscale:
+        _check_multiscale(event, hidden, base)
+
+    def flow(event: Event) -> Flow:
+        if multiscale:
+            width = hidden[0] if hidden else 32
+            return MultiscaleRealNVP(event, transforms or 4, _levels(*event.shape[1:]), width, context=context)
         count = transforms or (12 if event.dims <= 4 else 8)
         return RealNVP(event, count, hidden or _coupling(event), context, _base(event, base))
 
@@ -269,6 +279,17 @@ def _base(event: Event, name: Base) -> Density | None:
     if name == "normal":
         return None
     return Mixture(event.dims, 8 if name == "mixture" else 1)
+
+
+def _check_multiscale(event: Event, hidden: tuple[int, ...] | None, base: Base) -> None:
+    """Refuse what couplings on several levels do not take."""
+    what = "option multiscale=true of realnvp"
+    if event.layout != "image" or event.shape[1] % 2 or event.shape[2] % 2:
+        raise InputError(f"{what}: takes pictures with even sides, not records of shape {event.shape}")
+    if hidden is not None and len(hidden) > 1:
+        raise InputError(f"{what}: hidden={list(hidden)}: expected one number of channels, such as hidden=[32]")
+    if base != "normal":
+        raise InputError(f"{what}: base={base}: expected normal")
 
 
 def _levels(height: int, width: int) -> int:

@@ -4,6 +4,7 @@ from hexad.transforms.affine import ActNorm, Affine
 from hexad.transforms.autoregressive import Autoregressive
 from hexad.transforms.base import Compose, Transform
 from hexad.transforms.bounded import Bounded
+from hexad.transforms.checkerboard import CheckerboardCoupling
 from hexad.transforms.circular import CircularSpline
 from hexad.transforms.continuous import Continuous
 from hexad.transforms.convolution import InvertibleConv
@@ -35,6 +36,7 @@ __all__ = [
     "AffineMap",
     "Autoregressive",
     "Bounded",
+    "CheckerboardCoupling",
     "CircularSpline",
     "Compose",
     "Continuous",
