@@ -197,6 +197,28 @@ def predict(
 
 
 @app.command()
+def impute(
+    run: RunFolder,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A table some of whose cells are empty.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where it goes: .csv .tsv .parquet .npz ...")],
+    fill: Annotated[str, typer.Option("--fill", help="draw, or center: the mean or the most frequent.")] = "draw",
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Fill the empty cells of DATA by what a run says of them, given the rest of their row."""
+    from hexad.data import check_output, read_records, write
+    from hexad.fitted import load
+
+    path = check_output(out)
+    fitted = load(run, device=device)
+    records = read_records(data)
+    context = records if fitted.format.context is not None else None
+    done = fitted.impute(records, fill=fill, context=context, seed=seed, progress=True)  # type: ignore[arg-type]
+    write(done.data, path)
+    _say(f"{done}: {path}")
+
+
+@app.command()
 def models(as_json: JsonFlag = False) -> None:
     """Every model: family, what data it takes, what it can do, its options."""
     from hexad.recipes import list_models

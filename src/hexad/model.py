@@ -27,6 +27,8 @@ __all__ = [
     "Encoder",
     "Energy",
     "GenerativeModel",
+    "Imputation",
+    "Imputer",
     "LowerBound",
     "Score",
     "Trajectory",
@@ -115,6 +117,21 @@ class Decision:
     energy: Tensor
     runner_up: Tensor
     runner_up_energy: Tensor
+
+
+@dataclass(frozen=True)
+class Imputation:
+    """Draws of what is missing in records, given what is there.
+
+    Args:
+        values: whole records, (draws, batch, \\*event.shape).
+        effective: of weighted draws the least effective number on the way, (batch,); None where draws are exact.
+        particles: how many there were; 0 where draws are exact.
+    """
+
+    values: Tensor
+    effective: Tensor | None = None
+    particles: int = 0
 
 
 class GenerativeModel(nn.Module, ABC):
@@ -352,6 +369,23 @@ class Score(ABC):
     @abstractmethod
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         """Return the score of records x at times t (batch,), shaped as x."""
+
+
+class Imputer(ABC):
+    """A model that draws any columns given any others, from p(missing | observed)."""
+
+    @abstractmethod
+    def impute(
+        self, x: Tensor, *, draws: int = 1, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Imputation:
+        """Return draws of the missing columns.
+
+        Args:
+            x: records in model space, (batch, \\*event.shape); what is missing is NaN.
+            draws: number of draws a record.
+            context: what is conditioned on, (batch, features).
+            generator: where randomness comes from.
+        """
 
 
 class Encoder(ABC):

@@ -3,38 +3,31 @@ r"""Autoregressive models: the chain rule, one column after another.
 .. math:: p(x) = \prod_{k=1}^{D} p(x_{o_k} \mid x_{o_1}, \dots, x_{o_{k-1}})
 
 in an order o of the columns. log p is exact and costs one pass; a sample costs D conditionals, of which a model keeps
-what it has computed already (:class:`Walk`).
+what it has computed already (:class:`~hexad.autoregressive.imputation.Walk`).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from hexad.autoregressive.heads import Head
+from hexad.autoregressive.imputation import Walk, resampled
 from hexad.checks import InputError, choose
 from hexad.event import Event
-from hexad.model import Density, Trajectory
+from hexad.model import Density, Imputation, Imputer, Trajectory
 from hexad.randomness import fresh
 
 __all__ = ["Autoregressive", "Forecaster", "Walk", "column_order"]
 
-
-class Walk(Protocol):
-    """The conditionals of n rows, one column after another, with what was computed before kept."""
-
-    def outputs(self) -> Tensor:
-        """Return what sets the law of the next column, (n, outputs)."""
-
-    def push(self, x: Tensor) -> None:
-        """Set the next column, (n, inputs), as the head shows it to the network."""
+PARTICLES = 128  # a record, where columns are missing
 
 
-class Autoregressive(Density):
+class Autoregressive(Density, Imputer):
     """A model of the form above whose conditionals are laws of one kind, a :class:`~hexad.autoregressive.heads.Head`.
 
     To implement one, give :attr:`order`, :meth:`conditionals`, all of them at once, and :meth:`walk`, the same ones in
@@ -67,6 +60,15 @@ class Autoregressive(Density):
     def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return the sum of the conditional log-probabilities."""
         return self.head.log_prob(self.conditionals(x, context=context), x.flatten(1)).sum(1)
+
+    def impute(
+        self, x: Tensor, *, draws: int = 1, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Imputation:
+        """Return draws of what is NaN, by importance resampling; see :mod:`hexad.autoregressive.imputation`."""
+        given = None if context is None else context.repeat_interleave(PARTICLES, 0)
+        walk, flat = self.walk(len(x) * PARTICLES, context=given), x.flatten(1)
+        found = resampled(self.head, self.order, walk, flat, draws, PARTICLES, fresh(generator, self.device))
+        return replace(found, values=found.values.unflatten(2, self.event.shape))
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw one column after another."""

@@ -97,6 +97,9 @@ class _NADEWalk:
         self.activation.addmm_(x, self.model.enter[self.order[self.known], None])
         self.known += 1
 
+    def reorder(self, rows: Tensor) -> None:
+        self.activation, self.visible = self.activation[rows], self.visible[rows]
+
 
 class _RunningActivation(torch.autograd.Function):
     r"""All :math:`V_k\,\sigma(a_k)`, in chunks of columns, with the hidden units computed again in the backward pass.

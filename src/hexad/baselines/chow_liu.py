@@ -16,13 +16,13 @@ from torch import Tensor
 
 from hexad.baselines.independent import fill_frames
 from hexad.event import Event
-from hexad.model import Density, Trajectory
+from hexad.model import Density, Imputation, Imputer, Trajectory
 from hexad.randomness import fresh
 
 __all__ = ["ChowLiu", "mutual_information"]
 
 
-class ChowLiu(Density):
+class ChowLiu(Density, Imputer):
     r"""The maximum-likelihood tree over binary columns, in float64, without training.
 
     All counts of a pair of columns are smoothed by ``pseudo_count`` / 4 a cell, so that those of single columns have
@@ -95,6 +95,26 @@ class ChowLiu(Density):
             given = x[:, self.parent[columns]]
             x[:, columns] = (u[:, columns] < one[columns].T.gather(0, given)).long()
         return x.to(self.dtype).unflatten(1, self.event.shape)
+
+    @torch.no_grad()
+    def impute(
+        self, x: Tensor, *, draws: int = 1, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Imputation:
+        """Return draws of what is NaN given the rest, exactly: messages up the tree, then draws down (Pearl, 1982)."""
+        flat, device = x.flatten(1), x.device
+        codes, depth = torch.arange(2, device=device), self.depth
+        # of each column's two values, the log probability of all that is observed at it and below it
+        below = torch.where((flat[..., None] == codes) | flat.isnan()[..., None], 0.0, -torch.inf).double()
+        for k in depth.argsort(descending=True).tolist()[:-1]:  # the root, last, has none above it
+            message = torch.logsumexp(self.log_conditional[k] + below[:, k, None], 2)
+            below[:, self.parent[k]] += message
+        uniform = torch.rand(draws, *flat.shape, generator=fresh(generator, device), device=device, dtype=torch.float64)
+        values = torch.zeros(draws, *flat.shape, dtype=torch.long, device=device)
+        for k in depth.argsort().tolist():
+            given = values[..., self.parent[k]] if depth[k] > 0 else torch.zeros_like(values[..., k])
+            odds = torch.softmax(self.log_conditional[k][given] + below[:, k], -1)
+            values[..., k] = (uniform[..., k] < odds[..., 1]).long()
+        return Imputation(values.to(self.dtype).unflatten(2, self.event.shape))
 
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return the record as it is filled from the root down; what is not filled yet is 0."""

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from hexad.event import Event
 from hexad.likelihood import LogLikelihood
-from hexad.model import Density, GenerativeModel, LowerBound, Trajectory
+from hexad.model import Density, GenerativeModel, Imputation, Imputer, LowerBound, Trajectory
 from hexad.randomness import derive, fresh, stream
 
 __all__ = ["Dequantised"]
 
 
-class Dequantised(LowerBound):
+class Dequantised(LowerBound, Imputer):
     """A closed-form density, fitted to the values as recorded, that states the mass of cells.
 
     Args:
@@ -64,6 +64,18 @@ class Dequantised(LowerBound):
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return samples of the density; a record is the cell that they lie in."""
         return self.density.sample(n, context=context, generator=generator)
+
+    def impute(
+        self, x: Tensor, *, draws: int = 1, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Imputation:
+        """Return the density's draws of what is NaN, given the values as they were recorded.
+
+        Raises:
+            TypeError: the density has no conditional draws.
+        """
+        if not isinstance(self.density, Imputer):
+            raise TypeError(f"{type(self.density).__name__} does not draw columns given others")
+        return self.density.impute(x, draws=draws, context=context, generator=generator)
 
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return the density's path."""

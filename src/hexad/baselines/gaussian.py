@@ -10,15 +10,16 @@ import math
 import torch
 from torch import Tensor
 
+from hexad.baselines.conditioning import cholesky, conditional, patterns
 from hexad.distributions import normal_log_cell, normal_noise
 from hexad.event import Event
-from hexad.model import Density, Trajectory
+from hexad.model import Density, Imputation, Imputer, Trajectory
 from hexad.randomness import fresh
 
-__all__ = ["Gaussian", "cholesky", "spread_of"]
+__all__ = ["Gaussian", "spread_of"]
 
 
-class Gaussian(Density):
+class Gaussian(Density, Imputer):
     r"""The Gaussian of the training split's mean and covariance, in float64, without training.
 
     Where columns were recorded on a grid of step d, :math:`d^2/12` is added to their variances. With no more rows than
@@ -67,6 +68,19 @@ class Gaussian(Density):
         """Return mean + L z."""
         return self.path(n, context=context, generator=generator).states[-1]
 
+    @torch.no_grad()
+    def impute(
+        self, x: Tensor, *, draws: int = 1, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Imputation:
+        """Return draws of what is NaN from the Gaussian given the other columns, exactly."""
+        flat, generator = x.flatten(1).to(self.mean), fresh(generator, self.device)
+        noise = torch.randn(draws, *flat.shape, generator=generator, device=flat.device, dtype=flat.dtype)
+        values = flat.expand(draws, -1, -1).clone()
+        for missing, rows in patterns(flat.isnan()):
+            mean, factor, _ = conditional(self.mean, self.factor, flat[rows], missing)
+            values[:, rows[:, None], missing.nonzero()[:, 0]] = mean + noise[:, rows][..., missing] @ factor.T
+        return Imputation(values.unflatten(2, self.event.shape))
+
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return mean + psi L z for psi from 0 to 1: from the mean to the sample."""
         generator = fresh(generator, self.device)
@@ -79,18 +93,3 @@ class Gaussian(Density):
 def spread_of(event: Event) -> Tensor:
     """Return the variance of a uniform point of each column's cell, d^2/12, (D,) float64."""
     return event.widths.flatten().square() / 12
-
-
-def cholesky(covariance: Tensor) -> Tensor:
-    """Return the lower factor L.
-
-    Where rounding made the matrix indefinite a ridge is added, of 1e-10 of its diagonal or the next power of ten that
-    helps.
-    """
-    diagonal = covariance.diag().clamp(min=torch.finfo(covariance.dtype).tiny).diag()
-    factor, failed = torch.linalg.cholesky_ex(covariance)
-    ridge = 1e-10
-    while bool(failed > 0) and ridge < 1:
-        factor, failed = torch.linalg.cholesky_ex(covariance + ridge * diagonal)
-        ridge *= 10
-    return factor

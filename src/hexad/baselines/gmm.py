@@ -13,10 +13,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as Fit
 from torch import Tensor
 
+from hexad.baselines.conditioning import conditional, patterns
 from hexad.checks import InputError
 from hexad.distributions import normal_log_cell
 from hexad.event import Event
-from hexad.model import Density, Trajectory
+from hexad.model import Density, Imputation, Imputer, Trajectory
 from hexad.randomness import fresh
 
 __all__ = ["GaussianMixture"]
@@ -24,7 +25,7 @@ __all__ = ["GaussianMixture"]
 _ROWS, FEW = 20_000, 20
 
 
-class GaussianMixture(Density):
+class GaussianMixture(Density, Imputer):
     r"""A mixture fitted by expectation maximisation (Dempster, Laird and Rubin, 1977), in float64.
 
     The number of components is doubled from 1 for as long as a held-out tenth becomes more likely (of fewer than 20
@@ -107,6 +108,27 @@ class GaussianMixture(Density):
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw a component, then the record."""
         return self.path(n, context=context, generator=generator).states[-1]
+
+    @torch.no_grad()
+    def impute(
+        self, x: Tensor, *, draws: int = 1, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Imputation:
+        """Return draws of what is NaN, exactly: a component given what is observed, then its Gaussian given both."""
+        flat, generator = x.flatten(1).to(self.means), fresh(generator, self.device)
+        noise = torch.randn(draws, *flat.shape, generator=generator, device=flat.device, dtype=flat.dtype)
+        uniform = torch.rand(draws, len(flat), generator=generator, device=flat.device, dtype=flat.dtype)
+        values = flat.expand(draws, -1, -1).clone()
+        for missing, rows in patterns(flat.isnan()):
+            parts = [conditional(m, f, flat[rows], missing) for m, f in zip(self.means, self.factors, strict=True)]
+            log_share = self.log_weights + torch.stack([log_p for _, _, log_p in parts], 1)
+            ends = torch.softmax(log_share, 1).cumsum(1)
+            pick = torch.searchsorted(ends, uniform[:, rows].T.contiguous() * ends[:, -1:])
+            pick = pick.clamp(max=len(parts) - 1).T[..., None]
+            drawn = torch.zeros(draws, len(rows), int(missing.sum()), device=flat.device, dtype=flat.dtype)
+            for k, (mean, factor, _) in enumerate(parts):
+                drawn = torch.where(pick == k, mean + noise[:, rows][..., missing] @ factor.T, drawn)
+            values[:, rows[:, None], missing.nonzero()[:, 0]] = drawn
+        return Imputation(values.unflatten(2, self.event.shape))
 
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return mu_k + psi L_k z for psi from 0 to 1: from the mean of the record's component to the sample."""

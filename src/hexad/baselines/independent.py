@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hexad.distributions import normal_log_cell
 from hexad.event import Event
-from hexad.model import Density, Trajectory
+from hexad.model import Density, Imputation, Imputer, Trajectory
 from hexad.randomness import fresh
 
 __all__ = ["Independent", "fill_frames", "fit_mixtures"]
@@ -23,7 +23,7 @@ __all__ = ["Independent", "fill_frames", "fit_mixtures"]
 _ROWS = 20_000
 
 
-class Independent(Density):
+class Independent(Density, Imputer):
     r"""The product of one-dimensional fits, in float64, without training.
 
     A level that was seen c times in n rows has probability :math:`(c + a/L) / (n + a)`: a pseudo-count a, spread
@@ -111,6 +111,14 @@ class Independent(Density):
                 z = torch.special.ndtri(u[:, d + columns].clamp(min=2.0**-54)).to(x)
                 x[:, columns] = self.means.gather(1, index).T + self.log_scales.exp().gather(1, index).T * z
         return x.unflatten(1, self.event.shape)
+
+    @torch.no_grad()
+    def impute(
+        self, x: Tensor, *, draws: int = 1, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Imputation:
+        """Return draws of what is NaN: what else is known says nothing about it."""
+        drawn = self.sample(draws * len(x), generator=generator).view(draws, *x.shape)
+        return Imputation(torch.where(x.isnan(), drawn, x.to(drawn)))
 
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return the record as it is filled, column after column; what is not filled yet is 0."""

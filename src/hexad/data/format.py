@@ -96,6 +96,40 @@ class Format:
         kind = {torch.uint8: np.uint8, torch.int64: np.int64, torch.float64: np.float64}[self.dtype]
         return torch.from_numpy(np.array(array, dtype=kind, order="C"))
 
+    def encode_missing(self, x: Any, where: str = "data") -> Tensor:
+        """Return records some of whose values are missing as a tensor (n, *event.shape), float64, NaN where they are.
+
+        Args:
+            x, where: see :meth:`encode`; what is missing in an array is NaN.
+
+        Raises:
+            InputError: as :meth:`encode`, of the values that are there.
+        """
+        filled, missing = self._filled(x, where)
+        encoded = self.encode(filled, where).double()
+        return encoded.masked_fill(torch.from_numpy(missing).reshape(encoded.shape), torch.nan)
+
+    def _filled(self, x: Any, where: str) -> tuple[Any, np.ndarray]:
+        """Return records with values that pass every check in place of missing ones, and where these were, (n, D)."""
+        harmless = np.array([_harmless(support) for support in self.event.supports])
+        if not is_frame(x):
+            array = self._array(x, where)
+            flat = array.reshape(len(array), -1)
+            missing = np.isnan(flat) if flat.dtype.kind == "f" else np.zeros(flat.shape, dtype=bool)
+            return np.where(missing, harmless, flat).reshape(array.shape), missing
+        import pandas as pd
+
+        frame = to_pandas(x)
+        places = {str(name): i for i, name in enumerate(self.columns)} if self.container == "frame" else None
+        missing, columns = np.zeros((len(frame), self.event.dims), dtype=bool), []
+        for at, name in enumerate(map(str, frame.columns)):
+            column, place = frame.iloc[:, at], at if places is None else places.get(name)
+            if place is not None and place < self.event.dims:
+                missing[:, place] = column.isna()
+                column = column.astype(object).where(~missing[:, place], harmless[place])
+            columns.append(column)
+        return pd.concat(columns, axis=1), missing
+
     def _columns(self, x: Any, where: str) -> np.ndarray:
         frame = to_pandas(x)
         names = [str(name) for name in frame.columns]
@@ -173,6 +207,33 @@ class Format:
         extended = {name: kind for name, kind in zip(self.columns, kinds, strict=True) if _plain(kind) != kind}
         return frame.astype(extended) if extended else frame
 
+    def complete(self, x: Any, filled: Tensor, missing: np.ndarray) -> Any:
+        """Return records as they were given with what was missing filled; what was there stays as it was.
+
+        Args:
+            x: as for :meth:`encode_missing`.
+            filled: whole records, (n, *event.shape).
+            missing: what of these is taken, bool (n, D).
+
+        Returns:
+            A pandas frame with all columns of ``x``, or an array (n, *record); whole-number columns are so again.
+        """
+        made = self.decode(filled)
+        table = made.to_numpy() if self.container == "frame" else self.arrangement.inside(made).reshape(len(made), -1)
+        if not is_frame(x):
+            given = self._array(x, "data")
+            values = np.where(missing, table, given.reshape(len(given), -1)).reshape(given.shape)
+            return _restored(self.arrangement.outside(values), self.dtypes[0])
+        frame = to_pandas(x).copy()
+        places = {str(name): i for i, name in enumerate(self.columns)} if self.container == "frame" else None
+        for at, name in enumerate(map(str, frame.columns)):
+            place = at if places is None else places.get(name)
+            if place is not None:
+                column = frame.iloc[:, at].astype(object).to_numpy()
+                values = np.where(missing[:, place], table[:, place], column).astype(np.float64)
+                frame.isetitem(at, _restored(values, _plain(self.dtypes[0 if places is None else place])))
+        return frame
+
     def encode_context(self, values: Any, rows: int | None = None) -> Tensor:
         """Return the chosen context of ``rows`` records as float32 (n, k), see :meth:`Context.encode`.
 
@@ -211,6 +272,18 @@ class Format:
             if np.dtype(_plain(kind)).kind not in "biuf":
                 raise ValueError(f"type {kind!r} is none of numbers")
         return cls(event=event, container=container, channels_last=form["channels_last"], context=context, **lists)
+
+
+def _restored(values: np.ndarray, kind: str) -> np.ndarray:
+    """Return values in a type, unless that would change one of them."""
+    cast = _cast(values, kind)
+    return cast if bool((cast == values).all()) else values
+
+
+def _harmless(support: Support) -> float:
+    """Return a value that the support holds."""
+    low, high = support.low, support.high
+    return 0.0 if low < 0 < high or not support.bounded else low if math.isfinite(low) else high
 
 
 def _plain(kind: str) -> str:

@@ -91,6 +91,18 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     Raises:
         InputError: the file cannot be read, or is no table.
     """
+    x = read_records(path)
+    if isinstance(x, np.ndarray):
+        raise InputError(f"{path}: holds an array of shape {x.shape}; expected a table")
+    return x
+
+
+def read_records(path: str | os.PathLike[str]) -> pd.DataFrame | np.ndarray:
+    """Return the records of a file as they are: a table, as :func:`read_table` does, or an array of pictures.
+
+    Raises:
+        InputError: the file cannot be read, or holds splits.
+    """
     import pandas as pd
 
     raw = read_path(Path(path))
@@ -99,7 +111,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     x = raw.first
     if not raw.is_frame:
         if x.ndim > 2:
-            raise InputError(f"{path}: holds an array of shape {x.shape}; expected a table")
+            return x
         return pd.DataFrame(x, columns=list(column_names(raw)))
     return x if raw.order is None else x.iloc[np.argsort(raw.order)]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from hexad.checks import InputError, one_line
 from hexad.data import Format
 from hexad.event import Event
 from hexad.fitted.config import RunConfig, assemble, pick_device
+from hexad.fitted.imputation import Imputed, impute
 from hexad.fitted.prediction import predict
 from hexad.likelihood import LogLikelihood
 from hexad.model import GenerativeModel, Trajectory
@@ -127,7 +128,7 @@ class Fitted:
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
             raise InputError(f"seed {seed!r}: expected a whole number of at least 0")
         chunk = self.config.chunk
-        rows = self._context(context, n)
+        rows = self.given(context, n)
         base = stream(seed).initial_seed() if seed is None else seed
         device = self.model.device
         if self.model.couples_batch:  # rows of a series follow each other: one stream, a whole number of chunks
@@ -142,7 +143,12 @@ class Fitted:
                 parts.append(make(chunk, context=given, generator=stream(base, "sample", k, device=device)))
         return torch.cat(parts)[:n]
 
-    def _context(self, context: Any, n: int) -> Tensor | None:
+    def given(self, context: Any, n: int) -> Tensor | None:
+        """Return the context of n records in the user's units as the model takes it, (n, features); None without one.
+
+        Raises:
+            InputError: it is missing, not wanted, or not like the training data's.
+        """
         given = self.config.data.get("given")
         if given is None:
             if context is not None:
@@ -175,6 +181,36 @@ class Fitted:
         """
         return predict(self, context, level, n, seed, progress)
 
+    def impute(
+        self,
+        x: Any,
+        draws: int = 1,
+        fill: Literal["draw", "center"] = "draw",
+        context: Any = None,
+        seed: int = 0,
+        *,
+        progress: bool = False,
+    ) -> Imputed:
+        """Return records with their gaps filled by what the model says of them given the rest of the record.
+
+        Args:
+            x: a frame (empty cells are missing; other columns may stand beside), or an array (NaN is missing).
+            draws: number of completed copies: what is not known differs between them (multiple imputation; Rubin,
+                1987).
+            fill: ``draw``; or ``center``: of 100 draws the mean of a real column, the most frequent of codes. A table
+                so filled has less spread than the data.
+            context: for a conditional model, one record of context a record.
+            seed: of the draws: the same twice is the same answer.
+            progress: whether to show progress on standard error.
+
+        Returns:
+            ``data``, as x with the gaps filled (a list of such for several draws), and how well they are known.
+
+        Raises:
+            InputError: the model does not impute, x is not like the training data, or an argument is out of its range.
+        """
+        return impute(self, x, draws, fill, context, seed, progress)
+
     @torch.no_grad()
     def log_likelihood(self, x: Any, context: Any = None, seed: int = 0) -> LogLikelihood:
         """Return log p of each record as the user gave it, with its kind.
@@ -199,7 +235,7 @@ class Fitted:
         """
         if len(x) == 0:
             raise InputError("log-likelihood: no records, expected at least one")
-        rows = self._context(context, len(x))
+        rows = self.given(context, len(x))
         draws = DEQUANTISATION_DRAWS if self.preprocessing.dequantises else 1
         size = len(x) if self.model.couples_batch else max(1, LIKELIHOOD_ROWS // draws)
         parts = []

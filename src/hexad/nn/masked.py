@@ -256,3 +256,12 @@ class IncrementalPass:
         first = self.known * self.network.inputs
         self.stages[0][:, first : first + self.network.inputs] = self._chunked(x)
         self.known += 1
+
+    def reorder(self, rows: Tensor) -> None:
+        """Go on with these rows, (n,), in place of those that were; each is to have the context of the row it takes."""
+        spare = torch.arange(self.n, self.chunks * WIDTH, device=rows.device)
+        rows = torch.cat([rows, spare])
+        self.stages = [
+            stage.transpose(1, 2).flatten(0, 1)[rows].view(self.chunks, WIDTH, -1).transpose(1, 2).contiguous()
+            for stage in self.stages
+        ]

@@ -65,7 +65,7 @@ RECIPES = (
         "autoregressive",
         made,
         schemes={"binary": "identity", "ordinal": "identity", "real": "standard"},
-        can=("exact log-likelihood",),
+        can=("exact log-likelihood", "impute"),
         settings={"lr": 1e-3, "batch_size": 128},
     ),
     Recipe(
@@ -73,7 +73,7 @@ RECIPES = (
         "autoregressive",
         nade,
         schemes={"binary": "identity"},
-        can=("exact log-likelihood",),
+        can=("exact log-likelihood", "impute"),
         settings={"lr": 3e-3, "batch_size": 128},
     ),
     Recipe(

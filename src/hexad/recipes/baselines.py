@@ -50,7 +50,7 @@ RECIPES = (
         independent,
         schemes={"binary": "identity", "ordinal": "identity", "mixed": "identity", "real": "standard"},
         layouts=_ROWS,
-        can=("log-likelihood",),
+        can=("log-likelihood", "impute"),
         closed_form=True,
     ),
     Recipe(
@@ -59,7 +59,7 @@ RECIPES = (
         gaussian,
         schemes={"ordinal": "standard", "real": "standard"},
         layouts=_ROWS,
-        can=("log-likelihood",),
+        can=("log-likelihood", "impute"),
         closed_form=True,
     ),
     Recipe(
@@ -68,7 +68,7 @@ RECIPES = (
         gmm,
         schemes={"ordinal": "standard", "real": "standard"},
         layouts=_ROWS,
-        can=("log-likelihood",),
+        can=("log-likelihood", "impute"),
         closed_form=True,
     ),
     Recipe(
@@ -76,7 +76,7 @@ RECIPES = (
         "baseline",
         chow_liu,
         schemes={"binary": "identity"},
-        can=("log-likelihood",),
+        can=("log-likelihood", "impute"),
         closed_form=True,
     ),
     Recipe(
