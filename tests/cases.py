@@ -57,6 +57,8 @@ CASES = (
     Case("gan", ("real", "ordinal", "binary"), {"hidden": [32, 32]}),
     Case("made", ("real", "ordinal", "binary"), {"hidden": [64]}),
     Case("nade", ("binary",), {"hidden": 16}),
+    Case("fvsbn", ("binary",)),
+    Case("eonade", ("binary",), {"hidden": [32], "orders": 2}),
     Case("ar", ("series",)),
     Case("ddpm", ("real", "ordinal"), {"hidden": [32, 32], "noise_levels": 50}),
     Case("independent", ("real", "ordinal", "binary")),

@@ -2,7 +2,8 @@
 
 from hexad.autoregressive.ar import AR
 from hexad.autoregressive.base import Autoregressive, Forecaster
+from hexad.autoregressive.eonade import EoNADE
 from hexad.autoregressive.made import MADE
 from hexad.autoregressive.nade import NADE
 
-__all__ = ["AR", "MADE", "NADE", "Autoregressive", "Forecaster"]
+__all__ = ["AR", "MADE", "NADE", "Autoregressive", "EoNADE", "Forecaster"]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.autoregressive import AR, MADE, NADE
+from hexad.autoregressive import AR, MADE, NADE, EoNADE
 from hexad.event import Event
 from hexad.recipes.base import Recipe
 
@@ -47,6 +47,22 @@ def nade(
     return NADE(event, hidden, order, context)
 
 
+def fvsbn(event: Event, *, order: Literal["natural", "random"] = "natural", context: int = 0) -> MADE:
+    """Return a fully visible belief network: a logistic regression a column, a MADE without hidden layers."""
+    return MADE(event, (), order, context=context)
+
+
+def eonade(
+    event: Event,
+    *,
+    hidden: Annotated[tuple[Width, ...], Field(min_length=1)] = (500, 500),
+    orders: Width = 8,
+    context: int = 0,
+) -> EoNADE:
+    """Return an order-agnostic NADE, the mixture of some orders of it."""
+    return EoNADE(event, hidden, orders, context)
+
+
 def ar(
     event: Event,
     *,
@@ -75,6 +91,22 @@ RECIPES = (
         schemes={"binary": "identity"},
         can=("exact log-likelihood", "impute"),
         settings={"lr": 3e-3, "batch_size": 128},
+    ),
+    Recipe(
+        "fvsbn",
+        "autoregressive",
+        fvsbn,
+        schemes={"binary": "identity"},
+        can=("exact log-likelihood", "impute"),
+        settings={"lr": 3e-3, "batch_size": 128},
+    ),
+    Recipe(
+        "eonade",
+        "autoregressive",
+        eonade,
+        schemes={"binary": "identity"},
+        can=("exact log-likelihood", "impute"),
+        settings={"lr": 1e-3, "batch_size": 128},
     ),
     Recipe(
         "ar",
