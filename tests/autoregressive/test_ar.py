@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from statsmodels.regression.linear_model import burg, yule_walker
 from statsmodels.tsa.ar_model import AutoReg
 from statsmodels.tsa.arima.model import ARIMA
 
 from hexad.autoregressive import AR, Forecaster
 from hexad.autoregressive import ar as module
-from hexad.autoregressive.ar import exact_likelihood, levinson, partial_autocorrelations
+from hexad.autoregressive.linear import exact_likelihood, levinson, partial_autocorrelations
 from hexad.checks import InputError
 from hexad.event import Event, Support
 from hexad.randomness import stream
@@ -57,6 +58,40 @@ def test_forecasts_are_statsmodels(lags):
     for ours, reference in ((mean, theirs.predicted_mean), (lower, ends[:, 0]), (upper, ends[:, 1])):
         assert ours.dtype == torch.float64
         assert np.abs(ours[:, 0].numpy() - np.asarray(reference)).max() < 1e-8
+
+
+@pytest.mark.parametrize("order", [1, 2, 7])
+@pytest.mark.parametrize("method", ["yule-walker", "burg"])
+@pytest.mark.filterwarnings("ignore:yule_walker currently returns")
+def test_yule_walker_and_burg_are_statsmodels(method, order):
+    y = series(300, (0.6, -0.3))
+    model = AR(event(), order=order, method=method)
+    model.prepare(y[:, None])
+    theirs = burg(y.numpy(), order) if method == "burg" else yule_walker(y.numpy(), order, method="mle")
+    assert np.abs(model.coefficients[0].numpy() - theirs[0]).max() < 1e-8
+    if method == "yule-walker":
+        assert abs(float(model.variance) - theirs[1] ** 2) < 1e-8
+    # the mean is that of the series
+    assert float(model.intercept / (1 - model.coefficients.sum())) == pytest.approx(float(y.mean()), abs=1e-10)
+
+
+@pytest.mark.parametrize("method", ["yule-walker", "burg"])
+def test_they_are_stationary_on_a_trend_and_bear_a_constant(method):
+    model = AR(event(), order=4, method=method)
+    model.prepare(torch.arange(100.0).double()[:, None])
+    assert model.stationary == [True]
+    model.prepare(torch.full((100, 1), 3.0).double())
+    assert model.log_prob(torch.full((9, 1), 3.0).double()).isfinite().all()
+
+
+def test_roots_are_those_of_the_polynomial():
+    model = AR(event(3), order=[1, 3])
+    model.coefficients.copy_(torch.tensor([[0.5, 0, 0.2], [1.2, 0, 0], [0, 0, 0]]))
+    roots = [np.sort_complex(r.numpy()) for r in model.roots()]
+    assert np.allclose(roots[0], np.sort_complex(np.roots([-0.2, 0, -0.5, 1])))
+    assert np.allclose(roots[1], [1 / 1.2])
+    assert len(roots[2]) == 0
+    assert model.stationary == [True, False, True]
 
 
 def joint(phi, c, n):
@@ -117,10 +152,10 @@ def test_nobody_beats_the_truth_and_orders_are_found():
     y, test = series(3000, phi, 1), series(3000, phi, 2)
     truth = given(list(phi), 0.3)
     exact = truth.log_prob(test[:, None])
-    for criterion in ("bic", "aic"):
+    for criterion in ("bic", "hqic", "aic"):
         model = AR(event(), criterion=criterion)
         model.prepare(y[:, None])
-        assert 2 <= int(model.orders) <= (2 if criterion == "bic" else 8)
+        assert 2 <= int(model.orders) <= (8 if criterion == "aic" else 2)
         gain = model.log_prob(test[:, None]) - exact
         assert float(gain.mean()) < 4 * float(gain.std()) / math.sqrt(len(gain))
         assert float(gain.mean()) > -0.01
@@ -237,7 +272,7 @@ def test_degenerate_series_keep_a_likelihood():
         (lambda: AR(event(), order=-1), "a number of lags"),
         (lambda: AR(event(), order=[0, 1]), "at least 1"),
         (lambda: AR(event(), method="exat"), "did you mean 'exact'"),
-        (lambda: AR(event(), criterion="hqic"), "criterion"),
+        (lambda: AR(event(), criterion="abc"), "criterion"),
         (lambda: AR(event(), order=[1, 3], method="exact"), "method=cls"),
         (lambda: AR(event(), order=30).prepare(torch.randn(40, 1)), "63 are needed"),
         (lambda: AR(event(), order=2).forecast(torch.zeros(5, 1), 0), "steps of at least 1"),

@@ -16,19 +16,35 @@ before it, and the series is stationary exactly where all :math:`|r_m| < 1`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from hexad.autoregressive.base import Forecaster
 from hexad.autoregressive.heads import gaussian_log_mass, snap
+from hexad.autoregressive.linear import (
+    burg,
+    exact_likelihood,
+    lagged,
+    least_squares,
+    levinson,
+    partial_autocorrelations,
+    yule_walker,
+)
 from hexad.checks import InputError, choose
 from hexad.event import Event
 from hexad.model import Density, Trajectory
 from hexad.randomness import fresh
 
 __all__ = ["AR"]
+
+FULL = {"exact": exact_likelihood, "yule-walker": yule_walker, "burg": burg}  # methods that take all lags up to p
+PRICES: dict[str, Callable[[int], float]] = {  # of a coefficient, from the number of rows
+    "bic": math.log,
+    "hqic": lambda n: 2 * math.log(math.log(n)),
+    "aic": lambda n: 2.0,
+}
 
 
 class AR(Density, Forecaster):
@@ -43,9 +59,10 @@ class AR(Density, Forecaster):
     Args:
         event: a real event of layout ``series`` and shape (D,).
         order: p; or the lags to take, such as ``[1, 11, 12]``; or None: p a column by ``criterion``.
-        method: ``cls`` (conditional least squares) or ``exact`` (the exact Gaussian likelihood; ``order`` is no list
-            then).
-        criterion: ``bic`` or ``aic``, over the orders from 0 on the rows that all of them have in common.
+        method: ``cls`` (conditional least squares); or, where ``order`` is no list, ``exact`` (the exact Gaussian
+            likelihood), ``yule-walker`` or ``burg``.
+        criterion: ``bic``, ``hqic`` (Hannan and Quinn, 1979) or ``aic``, over the orders from 0 on the rows that all of
+            them have in common.
         max_order: the largest order that the criterion may choose; in n rows at most :math:`12 (n/100)^{1/4}`
             (Schwert, 1989).
 
@@ -83,10 +100,10 @@ class AR(Density, Forecaster):
             self.lags = list(range(1, order + 1)) if isinstance(order, int) else sorted(set(order))
         if (isinstance(order, int) and order < 0) or (self.lags and self.lags[0] < 1) or max_order < 1:
             raise InputError(f"order {order!r}: expected a number of lags, or a list of lags of at least 1")
-        self.method = choose(method, ("cls", "exact"), "method")
-        self.criterion = choose(criterion, ("bic", "aic"), "criterion")
-        if self.method == "exact" and not (order is None or isinstance(order, int)):
-            raise InputError("method 'exact' takes order as a number; give method=cls for a list of lags")
+        self.method = choose(method, ("cls", *FULL), "method")
+        self.criterion = choose(criterion, PRICES, "criterion")
+        if self.method in FULL and not (order is None or isinstance(order, int)):
+            raise InputError(f"method {self.method!r} takes order as a number; give method=cls for a list of lags")
         dims, self.span = event.dims, max_order if self.lags is None else max([1, *self.lags])
         shapes = {
             "coefficients": (dims, self.span),  # column i - 1 is that of lag i
@@ -123,8 +140,8 @@ class AR(Density, Forecaster):
             raise InputError(f"ar: {len(y)} rows are too few for lags up to {p}; at least {2 * p + 3} are needed")
         scale = y.var(correction=0)
         floor = 1e-12 * torch.where(scale > 0, scale, 1)  # of variances: a series without noise keeps a density
-        if self.method == "exact":
-            intercept, phi, variance = exact_likelihood(y, p)
+        if self.method in FULL:
+            intercept, phi, variance = FULL[self.method](y, p)
         else:
             intercept, phi, variance = least_squares(y, lags)
         variance = variance.clamp(min=floor)
@@ -150,7 +167,7 @@ class AR(Density, Forecaster):
         r = torch.linalg.qr(torch.cat([ones, design, target], 1), mode="r")[1]
         squares = r[:, -1].square().flip(0).cumsum(0).flip(0)[1:]  # of the residuals of order 0, 1, ...
         n = len(target)
-        price = 2.0 if self.criterion == "aic" else math.log(n)
+        price = PRICES[self.criterion](n)
         tiny = torch.finfo(y.dtype).tiny
         return int((n * torch.log((squares / n).clamp(min=tiny)) + price * torch.arange(top + 1)).argmin())
 
@@ -166,6 +183,27 @@ class AR(Density, Forecaster):
             mean.append(rest)
             variance.append(self.variance.expand_as(rest))
         return torch.cat(mean), torch.cat(variance)
+
+    def roots(self) -> list[Tensor]:
+        r"""Return the roots z of :math:`1 - \sum_i \phi_i z^i`, complex (p,) of each column.
+
+        A column is stationary where all of its roots lie outside the unit circle.
+
+        They are the inverses of the eigenvalues of the companion matrix; a coefficient of 0 at the end has none.
+        """
+        found = []
+        for phi in self.coefficients:
+            p = int(phi.nonzero().max()) + 1 if bool(phi.any()) else 0
+            companion = torch.diag(torch.ones(max(0, p - 1), dtype=phi.dtype, device=phi.device), -1)
+            if p:
+                companion[0] = phi[:p]
+            found.append(1 / torch.linalg.eigvals(companion[:p, :p]))
+        return found
+
+    @property
+    def stationary(self) -> list[bool]:
+        """Whether each column's law has a stationary one."""
+        return [bool((roots.abs() > 1).all()) for roots in self.roots()]
 
     def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return the log mass or density of each row of x (T, D) given the rows before it, (T,), in float64."""
@@ -228,91 +266,6 @@ class AR(Density, Forecaster):
         deviation = (self.variance * psi[self.span :].square().cumsum(0)).sqrt()
         reach = torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=mean.dtype)).to(mean) * deviation
         return mean, mean - reach, mean + reach
-
-
-def lagged(y: Tensor, lags: Sequence[int]) -> Tensor:
-    """Return the rows of y (T,) that are ``lags`` before each row that has them all, (T - max lag, lags)."""
-    first = max([0, *lags])
-    return torch.stack([y[first - lag : len(y) - lag] for lag in lags], 1) if lags else y.new_zeros(len(y), 0)
-
-
-def least_squares(y: Tensor, lags: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return intercept, coefficients of lag 1 to the largest (0 where not taken) and mean square of the residuals."""
-    first = max([0, *lags])
-    design = torch.cat([torch.ones_like(y[first:, None]), lagged(y, lags)], 1)
-    solution = torch.linalg.lstsq(design, y[first:, None]).solution
-    variance = (y[first:, None] - design @ solution).square().mean()
-    phi = y.new_zeros(first)
-    phi[[lag - 1 for lag in lags]] = solution[1:, 0]
-    return solution[0, 0], phi, variance
-
-
-def levinson(partial: Tensor) -> list[Tensor]:
-    """Return the best predictors of order 0 to p, ``[(0,), (1,), ..., (p,)]``, of the partial autocorrelations (p,)."""
-    predictors = [partial[:0]]
-    for r in partial:
-        last = predictors[-1]
-        predictors.append(torch.cat([last - r * last.flip(0), r[None]]))
-    return predictors
-
-
-def partial_autocorrelations(phi: Tensor) -> Tensor | None:
-    """Return those of a stationary autoregression phi (p,), or None where it is not stationary."""
-    partial, a = [], phi
-    while len(a):
-        r = a[-1]
-        if not r.abs() < 1:
-            return None
-        partial.append(r)
-        a = (a[:-1] + r * a[:-1].flip(0)) / (1 - r.square())
-    return torch.stack(partial[::-1]) if partial else phi
-
-
-def exact_likelihood(y: Tensor, p: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return intercept, coefficients (p,) and variance that maximise the exact Gaussian likelihood of y (T,).
-
-    The partial autocorrelations, through tanh, and the mean are free; the variance is concentrated out (Box and
-    Jenkins, 1970; Jones, 1980). L-BFGS starts from conditional least squares where that is stationary.
-    """
-    partial = partial_autocorrelations(least_squares(y, range(1, p + 1))[1])
-    if partial is None:
-        partial = torch.cat([y.new_full((1,), 0.9), y.new_zeros(p - 1)])
-    with torch.enable_grad():
-        free = torch.atanh(partial.clamp(-0.999999, 0.999999)).requires_grad_()
-        # in units of the deviation, and from the mean, so that both parts of the problem are of one size
-        centre, scale = y.mean(), y.std(correction=0)
-        shift = torch.zeros_like(centre).requires_grad_()
-        z = (y - centre) / scale
-
-        def squares() -> tuple[list[Tensor], Tensor, Tensor]:
-            """Return the predictors, the weighted squares of all innovations and the sum of the log weights."""
-            r = torch.tanh(free)
-            predictors = levinson(r)
-            u = z - shift
-            early = [u[t] - (predictors[t] * u[:t].flip(0)).sum() for t in range(p)]
-            log_weights = -torch.log1p(-r.square()).flip(0).cumsum(0).flip(0)  # log v_t / sigma^2 for t < p
-            late = u[p:] - lagged(u, range(1, p + 1)) @ predictors[p]
-            total = late.square().sum()
-            if early:
-                total = total + (torch.stack(early).square() * torch.exp(-log_weights)).sum()
-            return predictors, total, log_weights.sum()
-
-        optimizer = torch.optim.LBFGS(
-            [free, shift], max_iter=500, tolerance_grad=1e-11, tolerance_change=1e-14, line_search_fn="strong_wolfe"
-        )
-
-        def closure() -> Tensor:
-            optimizer.zero_grad()
-            _, total, log_weights = squares()
-            loss = 0.5 * torch.log(total / len(z)) + 0.5 * log_weights / len(z)
-            loss.backward()
-            return loss
-
-        optimizer.step(closure)
-    with torch.no_grad():
-        predictors, total, _ = squares()
-        mean = centre + scale * shift
-        return mean * (1 - predictors[p].sum()), predictors[p], scale.square() * total / len(z)
 
 
 Start = tuple[list[Tensor], list[Tensor], list[Tensor]]

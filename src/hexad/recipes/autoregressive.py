@@ -67,8 +67,8 @@ def ar(
     event: Event,
     *,
     order: Annotated[int, Field(ge=0)] | list[Width] | None = None,
-    method: Literal["cls", "exact"] = "cls",
-    criterion: Literal["bic", "aic"] = "bic",
+    method: Literal["cls", "exact", "yule-walker", "burg"] = "cls",
+    criterion: Literal["bic", "hqic", "aic"] = "bic",
     max_order: Width = 32,
 ) -> AR:
     """Return an AR(p) a column."""
