@@ -60,6 +60,7 @@ CASES = (
     Case("fvsbn", ("binary",)),
     Case("eonade", ("binary",), {"hidden": [32], "orders": 2}),
     Case("ar", ("series",)),
+    Case("var", ("series",)),
     Case("ddpm", ("real", "ordinal"), {"hidden": [32, 32], "noise_levels": 50}),
     Case("independent", ("real", "ordinal", "binary")),
     Case("gaussian", ("real", "ordinal")),

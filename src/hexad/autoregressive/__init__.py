@@ -5,5 +5,6 @@ from hexad.autoregressive.base import Autoregressive, Forecaster
 from hexad.autoregressive.eonade import EoNADE
 from hexad.autoregressive.made import MADE
 from hexad.autoregressive.nade import NADE
+from hexad.autoregressive.var import VAR
 
-__all__ = ["AR", "MADE", "NADE", "Autoregressive", "EoNADE", "Forecaster"]
+__all__ = ["AR", "MADE", "NADE", "VAR", "Autoregressive", "EoNADE", "Forecaster"]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.autoregressive import AR, MADE, NADE, EoNADE
+from hexad.autoregressive import AR, MADE, NADE, VAR, EoNADE
 from hexad.event import Event
 from hexad.recipes.base import Recipe
 
@@ -75,6 +75,17 @@ def ar(
     return AR(event, order, method, criterion, max_order)
 
 
+def var(
+    event: Event,
+    *,
+    order: Annotated[int, Field(ge=0)] | None = None,
+    criterion: Literal["bic", "hqic", "aic"] = "bic",
+    max_order: Width = 12,
+) -> VAR:
+    """Return a VAR(p) of all columns together."""
+    return VAR(event, order, criterion, max_order)
+
+
 RECIPES = (
     Recipe(
         "made",
@@ -112,6 +123,15 @@ RECIPES = (
         "ar",
         "autoregressive",
         ar,
+        schemes={"real": "standard"},
+        layouts=("series",),
+        can=("exact log-likelihood", "forecast"),
+        closed_form=True,
+    ),
+    Recipe(
+        "var",
+        "autoregressive",
+        var,
         schemes={"real": "standard"},
         layouts=("series",),
         can=("exact log-likelihood", "forecast"),
