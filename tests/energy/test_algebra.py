@@ -133,7 +133,7 @@ def test_product_of_gaussians_is_the_known_gaussian():
     assert log_partition(NARROW + WIDE, box=BOX).value == pytest.approx(known, abs=1e-9)
     found = log_partition(NARROW + WIDE, base=WIDE, runs=256, levels=40, generator=stream(0))
     assert found.low < known < found.high
-    assert found.high - found.low < 0.3
+    assert found.high - found.low < 0.25
     assert found.confidence == 0.95
     assert not found.exact
 
@@ -179,6 +179,14 @@ def test_a_flow_is_tilted_annealed_and_sampled(flow):
     assert abs(float(mean[0] - flow.sample(4000, generator=stream(2)).detach()[:, 0].mean())) > 0.3  # the tilt moves it
 
 
+def test_a_base_that_is_far_too_wide_still_gives_a_narrow_interval():
+    # a few of its draws start where the banana is steep; with one step size a level they would stay there
+    energy, truth = Banana(1.6, 0.35, 0.6), math.log(2 * math.pi * 1.6 * 0.6)
+    found = log_partition(energy, base=Gaussian([0.0, 1.0], [9.0, 9.0]), levels=60, generator=stream(0))
+    assert found.low < truth < found.high
+    assert found.high - found.low < 1.5
+
+
 def test_factors_multiply_and_refuse_what_is_no_base(flow):
     pair = exp(-NARROW) * exp(-WIDE)
     torch.testing.assert_close((pair * flow).energy(X.float()), (flow * pair).energy(X.float()))
@@ -194,7 +202,7 @@ def test_binary_tilt_moves_by_draws_of_its_base():
     tilt = base * exp(-field)
     truth = log_partition(tilt, units=(2, 3))
     assert truth.exact
-    found = log_partition(tilt, levels=10, generator=stream(0))
+    found = log_partition(tilt, levels=40, generator=stream(0))
     assert found.low < truth.value < found.high
     assert found.high - found.low < 0.5
     states = (torch.arange(64)[:, None] >> torch.arange(6) & 1).double().reshape(-1, 2, 3)

@@ -23,7 +23,9 @@ from hexad.randomness import fresh
 
 __all__ = ["Law", "TiltedLaw", "annealed_partition", "annealed_sample"]
 
-ACCEPTANCE = 0.57  # of Metropolis-adjusted Langevin steps at their most efficient (Roberts and Rosenthal, 1998)
+# of Metropolis-adjusted Langevin steps, level by level in turn: the rate at which they are most efficient (Roberts and
+# Rosenthal, 1998), and two of shorter steps, which free the few chains where E is much steeper than elsewhere
+ACCEPTANCE = (0.57, 0.8, 0.95)
 PILOT, PILOTS = 64, 8  # runs of an anneal that tunes the steps, and number of them
 
 
@@ -63,7 +65,7 @@ class TiltedLaw(Bridge[Point]):
     Args:
         law: q.
         tilt: E.
-        levels: number of levels above 0, equally far apart.
+        levels: number of levels above 0.
         generator: of the draws that set the units.
     """
 
@@ -74,9 +76,11 @@ class TiltedLaw(Bridge[Point]):
         self.shape = draws.shape[1:]
         spread = draws.flatten(1).std(0)
         self.scale = torch.where(spread > 0, spread, torch.ones_like(spread)) if law.real else torch.ones_like(spread)
-        self.times = [k / levels for k in range(levels + 1)]
+        # close together near the law, where few of its draws may carry far more of E than the others
+        self.times = [(k / levels) ** 3 for k in range(levels + 1)]
         self.log_steps = torch.full((levels + 1,), math.log(0.5 * len(spread) ** (-1 / 3)))
-        self._accepted = torch.full_like(self.log_steps, ACCEPTANCE)
+        self._wanted = torch.tensor([ACCEPTANCE[k % len(ACCEPTANCE)] for k in range(levels + 1)])
+        self._accepted = self._wanted.clone()
 
     def _drawn(self, n: int, generator: torch.Generator) -> Tensor:
         with torch.no_grad():
@@ -111,16 +115,16 @@ class TiltedLaw(Bridge[Point]):
         if not self.law.real:
             proposed = self.start(len(state.x), fresh(generator))
             return independence(state, proposed, lambda point: -t * point.energies[1], generator=generator)[0]
-        k, mix = round(t * (len(self.times) - 1)), torch.tensor([1.0, t]).to(state.x)
+        k, mix = self.times.index(t), torch.tensor([1.0, t]).to(state.x)
         moved, accept = mala(state, self.evaluate, mix, step=float(self.log_steps[k].exp()), generator=generator)
         self._accepted[k] = float(accept.mean())
         return moved
 
     def tune(self, generator: torch.Generator) -> None:
-        """Move each level's step to where the usual share of proposals is accepted; then the kernels stay fixed."""
+        """Move each level's step to where the wanted share of proposals is accepted; then the kernels stay fixed."""
         for _ in range(PILOTS if self.law.real else 0):
             anneal(self, self.start(PILOT, generator), self.times, generator=generator)
-            self.log_steps += self._accepted - ACCEPTANCE
+            self.log_steps += self._accepted - self._wanted
 
     def carry(self, n: int, generator: torch.Generator) -> tuple[Tensor, Point]:
         """Return the log weights, (n,), of n anneals, and their last states.
