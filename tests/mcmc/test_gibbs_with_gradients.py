@@ -85,6 +85,21 @@ def test_the_kernel_has_these_transitions(space):
     torch.testing.assert_close(evaluate(point.x).energies, point.energies)
 
 
+def test_a_linear_energy_is_accepted_as_the_sums_of_both_proposals_say():
+    b = torch.randn(6, generator=stream(3), dtype=torch.float64)
+    evaluate = evaluator(lambda x: x @ b)
+    start = (torch.rand(200, 6, generator=stream(4)) < 0.5).double()
+
+    def total(x):
+        return torch.exp(b * (2 * x - 1) / (2 * TEMPERATURE)).sum(1)
+
+    log_q = log_proposal(evaluate(start), ONE, None, TEMPERATURE)
+    move = torch.arange(200) % 6
+    end = changed(start, move, None)
+    log_ratio = log_acceptance(evaluate(start), evaluate(end), move, ONE, None, TEMPERATURE, log_q)
+    torch.testing.assert_close(log_ratio, (total(start) / total(end)).log())
+
+
 def test_changes_of_independent_units_are_informed():
     # one unit of two can gain: it is the one that is drawn
     evaluate = evaluator(lambda x: 40 * x[:, 0])

@@ -7,9 +7,10 @@ and accepted with
 .. math:: q(m \mid x) = \operatorname{softmax}_m\frac{d_m(x)}{2T},\qquad
           \min\Big(1,\ e^{-(U(x^{(m)}) - U(x))/T}\,\frac{q(m' \mid x^{(m)})}{q(m \mid x)}\Big),
 
-m' being the change back: exact for any energy that can be differentiated at the states, and never refused where it is
-linear in each unit and changes at two units do not interact. States are zeros and ones, or one-hot rows of K levels a
-variable laid one behind the other; a change then moves one variable to another level.
+m' being the change back: exact for any energy that can be differentiated at the states. Where the first order is exact,
+the ratio is :math:`Z(x)/Z(x^{(m)})` with :math:`Z(x) = \sum_m e^{d_m(x)/2T}`, which hardly differ in many units. States
+are zeros and ones, or one-hot rows of K levels a variable laid one behind the other; a change then moves one variable
+to another level.
 """
 
 from __future__ import annotations
