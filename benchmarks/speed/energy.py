@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 import hexad
 from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, encoded, our_loop
-from hexad.mcmc import langevin
+from hexad.mcmc import run_chains
 from hexad.nn.scalar import ScalarMLP
 
 
@@ -61,34 +62,49 @@ def as_torchebm(network: nn.Module) -> Any:
     return Wrapped()
 
 
-def _langevin(features: int, hidden: int, chains: int, small: bool) -> Contest:
-    steps, step = (5 if small else 100), 0.01
-    start, generator = torch.randn(chains, features), torch.Generator()
+def _langevin(features: int, hidden: int, chains: int, steps: int) -> Contest:
     ours_net, theirs_net = ScalarMLP(features, (hidden, hidden)), sequential(features, hidden)
 
-    def ours() -> None:
-        x = start
-        for _ in range(steps):
-            x = langevin(x, ours_net.value_and_gradient(x)[1], step=step, generator=generator)
+    def slope(x: Tensor) -> Tensor:
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(theirs_net(x).sum(), x)[0]
+
+    return _unadjusted(
+        ours_net,
+        as_torchebm(theirs_net),
+        slope,
+        torch.randn(chains, features),
+        steps,
+        f"energy network ({hidden}, {hidden}); bare: autograd in the input alone",
+    )
+
+
+def _unadjusted(
+    ours: Any, theirs: Any, slope: Callable[[Tensor], Tensor], start: Tensor, steps: int, words: str
+) -> Contest:
+    """Return the contest of unadjusted Langevin chains, of which the last state alone is kept."""
+    step, generator, sampler = 0.01, torch.Generator(), None
+    if theirs is not None:
+        from torchebm.samplers import LangevinDynamics
+
+        # its step is half of ours
+        sampler = LangevinDynamics(theirs, step_size=step / 2)
 
     def bare() -> None:
         x = start
         for _ in range(steps):
-            x = x.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(theirs_net(x).sum(), x)
-            x = x.detach() - 0.5 * step * slope + step**0.5 * torch.randn(x.shape, generator=generator)
+            x = x.detach() - 0.5 * step * slope(x) + step**0.5 * torch.randn(x.shape, generator=generator)
 
-    energy, theirs = as_torchebm(theirs_net), None
-    if energy is not None:
-        from torchebm.samplers import LangevinDynamics
-
-        sampler = LangevinDynamics(energy, step_size=step / 2)
-        theirs = clock(lambda: sampler.sample(x=start, n_steps=steps))
+    chains, features = start.shape
     return Contest(
-        f"an unadjusted Langevin step of {chains} chains, {features} columns, energy network ({hidden}, {hidden}); "
-        "bare: autograd in the input alone",
-        clock(ours),
-        theirs,
+        f"an unadjusted Langevin step of {chains} chains, {features} columns, {steps} steps a turn, {words}; ours: "
+        "run_chains with its checks",
+        clock(
+            lambda: run_chains(
+                ours, start, kernel="ula", steps=steps, warmup=0, thin=steps, step=step, generator=generator
+            )
+        ),
+        None if sampler is None else clock(lambda: sampler.sample(x=start, n_steps=steps)),
         clock(bare),
         named("torchebm", "LangevinDynamics"),
         work="step",
@@ -98,12 +114,39 @@ def _langevin(features: int, hidden: int, chains: int, small: bool) -> Contest:
 
 @task("langevin-2d")
 def _(small: bool) -> Contest:
-    return _langevin(2, 128, 256, small)
+    return _langevin(2, 128, 1000, 5 if small else 200)
 
 
 @task("langevin-784d")
 def _(small: bool) -> Contest:
-    return _langevin(784, 256, 128, small)
+    return _langevin(784, 256, 100, 5 if small else 60)
+
+
+class DoubleWell:
+    """The energy h sum_i (x_i^2 - 1)^2 as a user writes it, with its gradient."""
+
+    def __init__(self, height: float) -> None:
+        self.height = height
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        rest = x.square() - 1
+        return self.height * rest.square().sum(1), 4 * self.height * (rest * x)
+
+    def gradient(self, x: Tensor) -> Tensor:
+        return (x.square() - 1).mul_(x).mul_(4 * self.height)
+
+
+@task("langevin-analytic")
+def _(small: bool) -> Contest:
+    core, well = peer("torchebm.core"), DoubleWell(2.0)
+    return _unadjusted(
+        well,
+        None if core is None else core.DoubleWellModel(2.0),
+        well.gradient,
+        torch.randn(1000, 2),
+        5 if small else 500,
+        "double well 2 sum (x^2 - 1)^2; peer: its own DoubleWellModel; ours and bare: gradient in closed form",
+    )
 
 
 @task("ebm-step")

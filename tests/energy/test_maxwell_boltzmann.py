@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from hexad.energy.maxwell_boltzmann import MASSES, MaxwellBoltzmann
+from hexad.energy.maxwell_boltzmann import MASSES, MaxwellBoltzmann, SpeedEnergy, VelocityEnergy
 from hexad.randomness import stream
 
 SPEEDS = {  # mode, mean, root mean square at 298.15 K in m/s
@@ -43,6 +43,30 @@ def test_chains_on_the_energy_have_the_law(space: str) -> None:
     assert kstest(v.numpy(), lambda x: law.cdf(torch.from_numpy(x)).numpy()).pvalue > 0.01
     warmer = MaxwellBoltzmann.of("40Ar", 330.0)
     assert kstest(v.numpy(), lambda x: warmer.cdf(torch.from_numpy(x)).numpy()).pvalue < 1e-4
+
+
+@pytest.mark.parametrize("space", ["velocity", "speed"])
+@pytest.mark.parametrize("gas", MASSES)
+def test_thinned_chains_have_the_law_of_every_gas(gas: str, space: str) -> None:
+    law = MaxwellBoltzmann.of(gas)
+    found = law.chains(100, space=space, steps=400, generator=stream(1, gas, space))  # type: ignore[arg-type]
+    v = found.thinned()[:, 0]
+    assert len(v) > 1500
+    assert float(found.r_hat) < 1.05
+    assert kstest(v.numpy(), lambda x: law.cdf(torch.from_numpy(x)).numpy()).pvalue > 0.01
+    warmer = MaxwellBoltzmann.of(gas, 330.0)
+    assert kstest(v.numpy(), lambda x: warmer.cdf(torch.from_numpy(x)).numpy()).pvalue < 0.01
+    assert float(v.square().mean().sqrt()) == pytest.approx(law.root_mean_square, rel=0.03)
+
+
+def test_both_energies_have_their_closed_gradients_and_refuse_no_speed() -> None:
+    for energy, columns in ((VelocityEnergy(), 3), (SpeedEnergy(), 1)):
+        x = torch.rand(20, columns, generator=stream(2), dtype=torch.float64).add(0.1).requires_grad_()
+        value, slope = energy.value_and_gradient(x)
+        torch.testing.assert_close(torch.autograd.grad(value.sum(), x)[0], slope)
+    law = MaxwellBoltzmann(1.0, 1.0)
+    torch.testing.assert_close(value, law.energy(law.scale * x[:, 0]))
+    assert SpeedEnergy().value_and_gradient(torch.tensor([[-1.0], [0.0]]))[0].tolist() == [math.inf] * 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from hexad.mcmc import Point, bernoulli, block_gibbs, independence, langevin, mala
+from hexad.mcmc import Point, bernoulli, block_gibbs, independence, langevin, mala, site_gibbs
 from hexad.randomness import stream
 
 N = 40_000
@@ -93,6 +93,22 @@ def test_block_gibbs_leaves_the_enumerated_law_invariant():
     )
     found = torch.bincount((v @ torch.tensor([1.0, 2.0, 4.0])).long(), minlength=8) / N
     assert torch.all((found - known).abs() < 5 * (known * (1 - known) / N).sqrt())
+
+
+@pytest.mark.parametrize("sweeps", [1, 2])
+def test_single_sites_leave_the_enumerated_law_invariant(sweeps):
+    generator = stream(6, "sites")
+    w = torch.randn(3, 3, generator=generator).triu(1)
+    w = w + w.T
+    states = torch.tensor([[(i >> j) & 1 for j in range(3)] for i in range(8)]).float()
+    known = torch.softmax(0.5 * ((states @ w) * states).sum(1), 0)
+    start = states[torch.searchsorted(known.cumsum(0), torch.rand(N, generator=generator)).clamp(max=7)]
+    x = site_gibbs(start, lambda x, i: torch.sigmoid(x @ w[i]), sweeps=sweeps, generator=generator)
+    found = torch.bincount((x @ torch.tensor([1.0, 2.0, 4.0])).long(), minlength=8) / N
+    assert torch.all((found - known).abs() < 5 * (known * (1 - known) / N).sqrt())
+    # every unit is drawn anew: of its own value nothing is left where nothing couples
+    free = site_gibbs(torch.ones(N, 3), lambda x, i: torch.full((len(x),), 0.3), sweeps=sweeps, generator=generator)
+    assert free.mean(0).tolist() == pytest.approx([0.3] * 3, abs=0.012)
 
 
 def test_bernoulli_draws_with_its_probabilities():

@@ -12,17 +12,17 @@ are sampled here in units of a, where no power of a mass leaves the range of a f
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from hexad.checks import choose
-from hexad.mcmc import Point, mala
+from hexad.mcmc import Chains, ClosedForm, run_chains
 from hexad.randomness import fresh
 
-__all__ = ["MASSES", "MaxwellBoltzmann"]
+__all__ = ["MASSES", "MaxwellBoltzmann", "SpeedEnergy", "VelocityEnergy"]
 
 BOLTZMANN = 1.380649e-23  # J / K, exact
 DALTON = 1.66053906660e-27  # kg
@@ -95,6 +95,36 @@ class MaxwellBoltzmann:
         x = (v / self.scale).clamp(min=0)
         return torch.erf(x / math.sqrt(2)) - math.sqrt(2 / math.pi) * x * torch.exp(-0.5 * x.square())
 
+    def chains(
+        self,
+        n: int,
+        *,
+        space: Literal["velocity", "speed"] = "velocity",
+        kernel: str = "mala",
+        steps: int = 1000,
+        warmup: int = 300,
+        thin: int = 1,
+        step: float | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Chains:
+        """Return the speeds, in metres a second, that n chains draw from the energy; each draw has one column.
+
+        Args:
+            n: number of chains.
+            space: what moves: three components of a velocity under its kinetic energy, or the speed under U.
+            kernel: ``mala``, ``hmc`` or ``ula`` (biased).
+            steps, warmup, thin: of each chain, as in :func:`hexad.mcmc.run_chains`.
+            step: of the kernel, in units of a; None: found in warm-up.
+            generator: where randomness comes from.
+        """
+        energy = ENERGIES[choose(space, ENERGIES, "space")]
+        generator = fresh(generator)
+        start = torch.rand(n, 3 if space == "velocity" else 1, generator=generator, dtype=torch.float64) + 0.5
+        found = run_chains(
+            energy, start, kernel=kernel, steps=steps, warmup=warmup, thin=thin, step=step, generator=generator
+        )
+        return replace(found, draws=self.scale * found.draws.norm(dim=2, keepdim=True))
+
     def sample(
         self,
         n: int,
@@ -104,30 +134,36 @@ class MaxwellBoltzmann:
         step: float = 0.5,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return the speeds of n chains after Metropolis-adjusted Langevin steps on the energy, (n,) in float64.
+        """Return the last speeds of n independent chains on the energy, (n,) in float64.
 
         Args:
-            n: number of chains, which are independent.
+            n: number of chains.
             space: what moves: three components of a velocity under its kinetic energy, or the speed under U.
-            steps: of each chain.
+            steps: Metropolis-adjusted Langevin steps of each chain.
             step: of the kernel, in units of a.
             generator: where randomness comes from.
         """
-        evaluate = {"velocity": _velocity, "speed": _speed}[choose(space, ("velocity", "speed"), "space")]
-        generator = fresh(generator)
-        start = torch.rand(n, 3 if space == "velocity" else 1, generator=generator, dtype=torch.float64) + 0.5
-        point, one = evaluate(start), torch.ones(1, dtype=torch.float64)
-        for _ in range(steps):
-            point, _ = mala(point, evaluate, one, step=step, generator=generator)
-        return self.scale * point.x.norm(dim=1)
+        found = self.chains(n, space=space, steps=steps, warmup=0, thin=steps, step=step, generator=generator)
+        return found.flat[:, 0]
 
 
-def _velocity(x: Tensor) -> Point:
-    return Point(x, 0.5 * x.square().sum(1)[None], x[None])
+class VelocityEnergy:
+    """|u|^2 / 2 of velocities u in units of a, (batch, 3)."""
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the energy, (batch,), and its gradient, (batch, 3)."""
+        return 0.5 * x.square().sum(1), x
 
 
-def _speed(x: Tensor) -> Point:
-    inside = x > 0
-    safe = torch.where(inside, x, torch.ones_like(x))
-    energy = torch.where(inside, 0.5 * safe.square() - 2 * safe.log(), math.inf)
-    return Point(x, energy[:, 0][None], (safe - 2 / safe)[None])
+class SpeedEnergy:
+    """x^2 / 2 - 2 log x of speeds x in units of a, (batch, 1); infinite where x is not above 0."""
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the energy, (batch,), and its gradient, (batch, 1)."""
+        inside = x > 0
+        safe = torch.where(inside, x, torch.ones_like(x))
+        energy = torch.where(inside, 0.5 * safe.square() - 2 * safe.log(), math.inf)
+        return energy[:, 0], safe - 2 / safe
+
+
+ENERGIES: dict[str, ClosedForm] = {"velocity": VelocityEnergy(), "speed": SpeedEnergy()}

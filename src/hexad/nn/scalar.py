@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 __all__ = ["ScalarMLP"]
 
+_THIN = 16  # columns below which a product with a matrix whose rows are short takes four times as long
+
 
 class ScalarMLP(nn.Module):
     r"""Linear layers with SiLU between them, from (batch, features) to (batch,); it starts as the zero function, and
@@ -39,14 +41,28 @@ class ScalarMLP(nn.Module):
     @torch.no_grad()
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the value of each row, (batch,), and its gradient in x, (batch, features), both without a graph."""
-        slopes = []
+        inner = self._inner(x)
+        last = nn.functional.silu(inner[-1]) if inner else x
+        return self.last(last).squeeze(-1), self._back(inner, len(x))
+
+    @torch.no_grad()
+    def gradient(self, x: Tensor) -> Tensor:
+        """Return the gradient of each row's value in x, (batch, features), without a graph."""
+        return self._back(self._inner(x), len(x))
+
+    def _inner(self, x: Tensor) -> list[Tensor]:
+        """Return what enters each SiLU."""
+        inner: list[Tensor] = []
         for layer in self.inner:
-            a = layer(x)
-            s = torch.sigmoid(a)
-            x = a * s
-            # d silu(a) / da = s + silu(a) (1 - s)
-            slopes.append(torch.addcmul(s, x, 1 - s))
-        gradient = self.last.weight.expand(len(x), -1)
-        for layer, slope in zip(reversed(self.inner), reversed(slopes), strict=True):
-            gradient = (gradient * slope) @ layer.weight  # type: ignore[operator]
-        return self.last(x).squeeze(-1), gradient
+            inner.append(layer(nn.functional.silu(inner[-1]) if inner else x))
+        return inner
+
+    def _back(self, inner: list[Tensor], rows: int) -> Tensor:
+        """Return the gradient in the input from what enters each SiLU."""
+        gradient = self.last.weight.expand(rows, -1)
+        for layer, a in zip(reversed(self.inner), reversed(inner), strict=True):
+            weight: Tensor = layer.weight  # type: ignore[assignment]
+            if weight.shape[1] < _THIN:
+                weight = weight.T.contiguous().T
+            gradient = torch.ops.aten.silu_backward(gradient, a) @ weight
+        return gradient
