@@ -25,6 +25,7 @@ from hexad.energy import (
 )
 from hexad.event import Event
 from hexad.flow import RealNVP, fit_to_energy
+from hexad.mcmc import run_chains
 from hexad.nn.scalar import ScalarMLP
 from hexad.randomness import fork, stream
 
@@ -291,3 +292,13 @@ def test_repr_shows_the_structure():
     assert "2, -1; +1" in text
     assert "Gaussian(features=2)" in text
     assert "bent" in text
+
+
+def test_chains_run_on_a_product_by_its_closed_form():
+    both, start = NARROW + WIDE, torch.randn(400, 2, generator=stream(3), dtype=torch.float64)
+    chains = run_chains(both, start, kernel="hmc", steps=60, warmup=60, generator=stream(4))
+    # a product of Gaussians has the sum of their precisions
+    parts = torch.tensor([[[0.6, 0.2], [0.2, 0.9]], [[2.0, -0.7], [-0.7, 1.5]]], dtype=torch.float64)
+    covariance = torch.linalg.inv(torch.linalg.inv(parts).sum(0))
+    assert torch.allclose(torch.cov(chains.flat.T), covariance, rtol=0.06, atol=0.02)
+    assert float(chains.r_hat.max()) < 1.02

@@ -43,7 +43,7 @@ def check_energy(energy: EnergyFunction, start: Tensor, kernel: str) -> Point:
         raise InputError(f"start: expected floats of shape (chains, columns), got {got}")
     if kernel in KERNELS and KERNELS[kernel].binary and not bool(((start == 0) | (start == 1)).all()):
         raise InputError(f"start: {kernel} takes zeros and ones, got other numbers; take kernel='mala' for reals")
-    if callable(getattr(energy, "energy", None)):
+    if callable(getattr(energy, "energy", None)) and not isinstance(energy, ClosedForm):
         raise InputError("energy: expected a function of states, got a model; give its method, model.energy")
     if not (callable(energy) or isinstance(energy, ClosedForm)):
         raise InputError(f"energy: expected a function of states, got {type(energy).__name__}")
