@@ -5,5 +5,15 @@ from hexad.energy.ebm import EBM
 from hexad.energy.losses import DECISION_LOSSES, decision_loss
 from hexad.energy.maxwell_boltzmann import MaxwellBoltzmann
 from hexad.energy.rbm import RBM
+from hexad.energy.restricted import RestrictedMachine
 
-__all__ = ["DECISION_LOSSES", "EBM", "RBM", "EnergyModel", "MaxwellBoltzmann", "Partition", "decision_loss"]
+__all__ = [
+    "DECISION_LOSSES",
+    "EBM",
+    "RBM",
+    "EnergyModel",
+    "MaxwellBoltzmann",
+    "Partition",
+    "RestrictedMachine",
+    "decision_loss",
+]
