@@ -25,16 +25,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from hexad.energy.annealed import EnergyBridge, annealed_partition
 from hexad.energy.base import EnergyModel, Partition
 from hexad.energy.contrast import Contrast
 from hexad.event import Event
-from hexad.mcmc import Bridge, anneal, bernoulli, sandwich
+from hexad.mcmc import bernoulli
 from hexad.model import Trajectory
 from hexad.randomness import fresh
 
 __all__ = ["ENUMERATED", "RestrictedBridge", "RestrictedMachine", "binary_states"]
 
 ENUMERATED = 16  # the most binary units that are summed over: 65,536 states
+_SMALL = 0.01  # step of t below which exp(-dt a) cannot overflow
 
 
 class RestrictedMachine(EnergyModel):
@@ -227,17 +229,12 @@ class RestrictedMachine(EnergyModel):
         exact = self.enumerated()
         if exact is not None:
             return exact
-        generator = fresh(generator, self.device)
-        bridge, runs = self.bridge(), max(2, min(100, budget or 100))
+        runs = max(2, min(100, budget or 100))
         # multiplications: at most 1.6e11 a direction, some seconds of one core
         work = 2 * runs * self.weight.numel()
         count = max(20, int(effort * min(4_000, max(500, 1.6e11 / work))))
-        times = torch.linspace(0, 1, count + 1, dtype=torch.float64).tolist()
-        with torch.no_grad():
-            forward, _ = anneal(bridge, bridge.base(runs, generator), times, generator=generator)
-            end = bridge.target(runs, count // 4, generator)
-            reverse, _ = anneal(bridge, end, times, reverse=True, generator=generator)
-        return Partition.annealed(sandwich(forward, reverse), bridge.log_z_base(), f"{count} temperatures")
+        generator = fresh(generator, self.device)
+        return annealed_partition(self.bridge(), runs=runs, temperatures=count, generator=generator)
 
     @torch.no_grad()
     def enumerated(self) -> Partition | None:
@@ -304,15 +301,22 @@ def binary_states(units: int, like: Tensor, size: int = 8192) -> list[Tensor]:
     return [((code[:, None] >> bits) & 1).to(like.dtype) for code in codes]
 
 
-@dataclass(frozen=True)
+@dataclass
 class RestrictedState:
-    """Visible units with the logits of their hidden ones."""
+    """Visible units with the logits of their hidden ones; P(h = 1 | v) at one temperature is kept for the next move."""
 
     v: Tensor
     a: Tensor
+    hot: tuple[float, Tensor] | None = None
+
+    def probability(self, t: float) -> Tensor:
+        """Return P(h = 1 | v) at t, (batch, H)."""
+        if self.hot is None or self.hot[0] != t:
+            self.hot = t, (self.a * t).sigmoid_()
+        return self.hot[1]
 
 
-class RestrictedBridge(Bridge[RestrictedState]):
+class RestrictedBridge(EnergyBridge[RestrictedState]):
     r"""The path of Salakhutdinov and Murray (2008).
 
     .. math:: \log f_t(v) = T(v)^\top((1-t) b_0 + t b) + \log c_0(v) + \sum_j \log(1 + e^{t a_j})
@@ -323,6 +327,11 @@ class RestrictedBridge(Bridge[RestrictedState]):
     def __init__(self, model: RestrictedMachine) -> None:
         self.model = model
         self.tilt = model.visible_bias.detach() - model.base_bias
+        self.weight = model.weight.detach()
+        # the hidden biases with the offset folded in: no copy of the states that the offset is taken off
+        shift = model.visible_offset @ self.weight if model.centred else 0.0
+        self.bias = model.hidden_bias.detach() - shift
+        self.one = self.bias.new_ones(())
 
     def log_z_base(self) -> float:
         """Return log Z at t = 0."""
@@ -331,29 +340,36 @@ class RestrictedBridge(Bridge[RestrictedState]):
 
     def state(self, v: Tensor) -> RestrictedState:
         """Return visible units (batch, D) as a state."""
-        return RestrictedState(v, self.model.activation(v).detach())
+        return RestrictedState(v, torch.addmm(self.bias, self.model.statistics(v), self.weight))
 
     def base(self, n: int, generator: torch.Generator | None) -> RestrictedState:
         """Return n exact samples at t = 0."""
         return self.state(self.model.draw(self.model.base_bias.expand(n, -1), generator))
 
-    def target(self, n: int, sweeps: int, generator: torch.Generator) -> RestrictedState:
+    def target(self, n: int, moves: int, generator: torch.Generator | None) -> RestrictedState:
         """Return n chain states at t = 1: from the training chains where there are any, after some more sweeps."""
         model = self.model
         if model.chains == "persistent":
             v = model.chain_states[torch.arange(n, device=model.device) % len(model.chain_states)]
         else:
             v = model.visible(model.path(n, generator=generator).states[-1])
-        return self.state(model.sweep(v, sweeps, generator))
+        return self.state(model.sweep(v, moves, generator))
 
     def log_ratio(self, state: RestrictedState, t: float, u: float) -> Tensor:
-        """Return log f_u - log f_t at the state, (batch,)."""
-        tilt = self.model.statistics(state.v) @ self.tilt
-        return (u - t) * tilt + (softplus(u * state.a) - softplus(t * state.a)).sum(1)
+        r"""Return log f_u - log f_t at the state, (batch,).
+
+        For small steps of what is needed for the next move at u anyway: with :math:`p = \sigma(u a)` and
+        :math:`\delta = u - t` a unit's part is :math:`-\log(1 + p (e^{-\delta a} - 1))`.
+        """
+        if abs(u - t) > _SMALL:
+            units = (softplus(u * state.a) - softplus(t * state.a)).sum(1)
+        else:
+            units = torch.lerp(self.one, (state.a * (t - u)).exp_(), state.probability(u)).log_().sum(1).neg_()
+        return units.add_(self.model.statistics(state.v) @ self.tilt, alpha=u - t)
 
     def move(self, state: RestrictedState, t: float, generator: torch.Generator | None) -> RestrictedState:
         """Return the state after one sweep over both blocks at t."""
         model = self.model
-        h = bernoulli(torch.sigmoid(t * state.a), generator)
-        eta = torch.addmm(model.base_bias + t * self.tilt, h, model.weight.detach().T, alpha=t)
+        h = bernoulli(state.probability(t), generator)
+        eta = torch.addmm(model.base_bias + t * self.tilt, h, self.weight.T, alpha=t)
         return self.state(model.draw(eta, generator))
