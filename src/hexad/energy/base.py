@@ -35,6 +35,8 @@ class Partition:
         stderr: standard error of ``value``; of a quadrature, its error.
         confidence: nominal, of the ends; None where exact.
         protocol: how it was found, in words.
+        found: both directions of an anneal, about log Z less that of the base; None where nothing was annealed.
+        log_z_base: log Z of the base that was annealed from.
     """
 
     value: float
@@ -43,6 +45,8 @@ class Partition:
     stderr: float = 0.0
     confidence: float | None = None
     protocol: str = ""
+    found: Sandwich | None = None
+    log_z_base: float = 0.0
 
     @property
     def exact(self) -> bool:
@@ -59,6 +63,8 @@ class Partition:
             found.stderr,
             found.confidence,
             f"{found.protocol}; {protocol}",
+            found,
+            log_z_base,
         )
 
 

@@ -28,6 +28,7 @@ from hexad.mcmc.annealing import LogMean, log_mean
 __all__ = ["Sandwich", "bennett", "sandwich"]
 
 _REPLICATES = 200  # of the bootstrap
+_MANY = 1_000  # runs a direction, beyond which the bootstrap finds what the asymptotic error says
 _DISAGREE = 2.0  # standard errors between both one-sided estimates, beyond which they disagree
 _OVERLAP = 4.0  # the least number of runs that must have been where both laws are
 
@@ -44,7 +45,7 @@ def bennett(forward: Tensor, reverse: Tensor) -> Tensor:
     low = torch.minimum(f.amin(-1), r.amin(-1)) - abs(shift)
     high = torch.maximum(f.amax(-1), r.amax(-1)) + abs(shift)
     # both sides are monotone in C; halvings down to rounding
-    for _ in range(60):
+    for _ in range(45):
         c = 0.5 * (low + high)
         up = torch.sigmoid(f - c[..., None] + shift).sum(-1) > torch.sigmoid(c[..., None] - r - shift).sum(-1)
         low, high = torch.where(up, c, low), torch.where(up, high, c)
@@ -58,7 +59,8 @@ class Sandwich:
     Args:
         value: Bennett's estimate of log Z_1/Z_0.
         low, high: ends at ``confidence``.
-        stderr: standard error of ``value``, the larger of the bootstrap's over runs and of the asymptotic one.
+        stderr: standard error of ``value``, the larger of the bootstrap's over runs and of the asymptotic one; the latter
+            alone beyond 1,000 runs.
         confidence: nominal, of the ends.
         forward, reverse: the log of the mean weight from either end. In expectation the first is below the truth, the
             second above it where the reverse runs started from exact samples of the target.
@@ -119,11 +121,7 @@ def sandwich(forward: Tensor, reverse: Tensor, confidence: float = 0.95, *, exac
     shift = math.log(m / n)
     a, b = torch.sigmoid(f - value + shift), torch.sigmoid(value - r - shift)
     asymptotic = (a.var() / (n * a.mean().square()) + b.var() / (m * b.mean().square())).sqrt()
-    # fixed draws: the same runs give the same statement
-    draws = torch.Generator().manual_seed(0)
-    picks = [torch.randint(k, (_REPLICATES, k), generator=draws) for k in (n, m)]
-    bootstrap = bennett(f[picks[0]], r[picks[1]]).std()
-    stderr = float(torch.maximum(asymptotic, bootstrap))
+    stderr = float(asymptotic if max(n, m) > _MANY else torch.maximum(asymptotic, _bootstrap(f, r)))
     reach = float(stats.t.ppf(0.5 + confidence / 2, min(n, m) - 1))
     middle, overlap = float(value), float(a.sum() + b.sum())
     low, high = middle - reach * stderr, middle + reach * stderr
@@ -133,3 +131,11 @@ def sandwich(forward: Tensor, reverse: Tensor, confidence: float = 0.95, *, exac
         low = min(low, *(e.value - reach * e.stderr for e in (up, down)))
         high = max(high, *(e.value + reach * e.stderr for e in (up, down)))
     return Sandwich(middle, low, high, stderr, confidence, up, down, overlap, agree, exact)
+
+
+def _bootstrap(f: Tensor, r: Tensor) -> Tensor:
+    """Return the standard error of Bennett's estimate over resampled runs."""
+    # fixed draws: the same runs give the same statement
+    draws = torch.Generator().manual_seed(0)
+    picks = [torch.randint(len(x), (_REPLICATES, len(x)), generator=draws) for x in (f, r)]
+    return bennett(f[picks[0]], r[picks[1]]).std()
