@@ -145,7 +145,7 @@ def _() -> dict[str, Any]:
 
 
 def made_machine(seed: int) -> RBM:
-    """Return an RBM of 20 to 40 columns and 10 to 16 hidden units: every third trained on made data, the others drawn."""
+    """Return an RBM of 20 to 40 columns and 10 to 16 hidden units: every third is trained, the others are drawn."""
     draws = stream(seed, "made machine")
     columns, hidden = 20 + seed % 21, 10 + seed % 7
     with fork(seed):
@@ -198,8 +198,8 @@ def _() -> dict[str, Any]:
         "ours": "; ".join(said),
         "kind": "interval by annealing, against enumeration",
         "seeds": f"0-{seeds - 1}",
-        "protocol": "RBMs of 20 to 40 columns and 10 to 16 hidden units, every third trained 300 steps on made data, the "
-        "others drawn with weights of deviation 0.1, 0.3, 0.6 and 1; reverse runs from chain states",
+        "protocol": "RBMs of 20 to 40 columns and 10 to 16 hidden units, every third trained 300 steps on made data, "
+        "the others drawn with weights of deviation 0.1, 0.3, 0.6 and 1; reverse runs from chain states",
     }
 
 
@@ -212,13 +212,14 @@ def annealed_row(fitted: hexad.Fitted, x: torch.Tensor, effort: float) -> dict[s
         log_f = -torch.cat([machine.energy(part).double() for part in x.float().split(1000)])
     mean, error, found = float(log_f.mean()), float(log_f.std()) / len(log_f) ** 0.5, log_z.found
     assert found is not None
-    ends = {name: mean - log_z.log_z_base - value for name, value in (
-        ("forward", found.forward.value), ("reverse", found.reverse.value)
-    )}
+    ends = {
+        name: mean - log_z.log_z_base - value
+        for name, value in (("forward", found.forward.value), ("reverse", found.reverse.value))
+    }
     return {
         "ours": f"low end {mean - log_z.high:.2f} ± {error:.2f} nats; interval {mean - log_z.high:.2f} to "
-        f"{mean - log_z.low:.2f}, width {log_z.high - log_z.low:.2f}; forward alone {ends['forward']:.2f} (optimistic), "
-        f"reverse alone {ends['reverse']:.2f}; effective sample size {found.forward.effective:.1f} and "
+        f"{mean - log_z.low:.2f}, width {log_z.high - log_z.low:.2f}; forward alone {ends['forward']:.2f} "
+        f"(optimistic), reverse alone {ends['reverse']:.2f}; effective sample size {found.forward.effective:.1f} and "
         f"{found.reverse.effective:.1f} of {found.forward.draws}",
         "kind": f"interval: {log_z.protocol}",
         "seeds": "0",
@@ -253,8 +254,8 @@ def _() -> dict[str, Any]:
         "ours": "; ".join(f"{name}: {row['ours']}" for name, row in rows.items()),
         "kind": rows["thresholded"]["kind"],
         "seeds": "0",
-        "protocol": "MNIST, 10 epochs of 54,000 records, 784 x 500 units, batch 100, persistent chains, weights chosen on "
-        f"validation; 10,000 test records; options {options or 'as they are'}",
+        "protocol": "MNIST, 10 epochs of 54,000 records, 784 x 500 units, batch 100, persistent chains, weights chosen "
+        f"on validation; 10,000 test records; options {options or 'as they are'}",
     }
 
 
@@ -274,8 +275,8 @@ def _() -> dict[str, Any]:
     row = annealed_row(fitted, data.tensor("test").flatten(1), float(os.environ.get("EFFORT", "10")))
     return row | {
         "target": "beside the published CD-25, -86.34 by forward annealing (Salakhutdinov and Murray, 2008)",
-        "protocol": f"MNIST, fixed binarisation, 784 x 500 units, trained {wall}, persistent chains, weights chosen on "
-        f"validation; 10,000 test records; options {options or 'as they are'}",
+        "protocol": f"MNIST, fixed binarisation, 784 x 500 units, trained {wall}, persistent chains, weights chosen "
+        f"on validation; 10,000 test records; options {options or 'as they are'}",
     }
 
 

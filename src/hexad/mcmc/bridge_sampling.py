@@ -1,4 +1,4 @@
-r"""Bridge sampling: a ratio of normalisers from forward and reverse anneals together (Bennett, 1976; Meng and Wong, 1996).
+r"""Bridge sampling: a ratio of normalisers from both directions of an anneal (Bennett, 1976; Meng and Wong, 1996).
 
 With reversible kernels the laws of log w in both directions are tied (Crooks, 1999), :math:`C = \log Z_1/Z_0`:
 
@@ -10,8 +10,8 @@ reverse ones r Bennett's estimate solves
 .. math:: \sum_i \sigma\left(f_i - C + \log\tfrac{m}{n}\right) = \sum_j \sigma\left(C - r_j - \log\tfrac{m}{n}\right),
 
 the optimum among all bridges, and the maximum of the likelihood of which run came from which end (Shirts, Bair, Hooker
-and Pande, 2003). Where the reverse runs start from exact samples of the target it is consistent, and its bias falls with
-the square of its error. From chain states it is an estimate as good as the chain.
+and Pande, 2003). Where the reverse runs start from exact samples of the target it is consistent, and its bias falls
+with the square of its error. From chain states it is an estimate as good as the chain.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from scipy import stats
+from scipy.special import stdtrit
 from torch import Tensor
 
 from hexad.mcmc.annealing import LogMean, log_mean
@@ -59,8 +59,8 @@ class Sandwich:
     Args:
         value: Bennett's estimate of log Z_1/Z_0.
         low, high: ends at ``confidence``.
-        stderr: standard error of ``value``, the larger of the bootstrap's over runs and of the asymptotic one; the latter
-            alone beyond 1,000 runs.
+        stderr: standard error of ``value``, the larger of the bootstrap's over runs and of the asymptotic one; beyond
+            1,000 runs the latter alone.
         confidence: nominal, of the ends.
         forward, reverse: the log of the mean weight from either end. In expectation the first is below the truth, the
             second above it where the reverse runs started from exact samples of the target.
@@ -122,7 +122,7 @@ def sandwich(forward: Tensor, reverse: Tensor, confidence: float = 0.95, *, exac
     a, b = torch.sigmoid(f - value + shift), torch.sigmoid(value - r - shift)
     asymptotic = (a.var() / (n * a.mean().square()) + b.var() / (m * b.mean().square())).sqrt()
     stderr = float(asymptotic if max(n, m) > _MANY else torch.maximum(asymptotic, _bootstrap(f, r)))
-    reach = float(stats.t.ppf(0.5 + confidence / 2, min(n, m) - 1))
+    reach = float(stdtrit(min(n, m) - 1, 0.5 + confidence / 2))
     middle, overlap = float(value), float(a.sum() + b.sum())
     low, high = middle - reach * stderr, middle + reach * stderr
     apart = abs(up.value - down.value) > _DISAGREE * math.hypot(up.stderr, down.stderr) + 1e-9
