@@ -12,7 +12,9 @@ from torch import Tensor, nn
 import hexad
 from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, encoded, our_loop
-from hexad.mcmc import run_chains
+from hexad.energy import RBM
+from hexad.event import Event
+from hexad.mcmc import anneal, run_chains, uniform_times
 from hexad.nn.scalar import ScalarMLP
 
 
@@ -34,6 +36,37 @@ def _(small: bool) -> Contest:
         bare_loop("rbm", data, steps, **options),
         named("scikit-learn", "BernoulliRBM"),
         work="epoch",
+        repeats=5,
+    )
+
+
+@task("rbm-ais")
+def _(small: bool) -> Contest:
+    columns, hidden, temperatures = (50, 16, 20) if small else (784, 500, 1000)
+    machine, generator = RBM(Event.of(columns, "binary"), hidden), torch.Generator()
+    torch.nn.init.normal_(machine.weight, std=0.05)
+    bridge, times = machine.bridge(), uniform_times(temperatures)
+    v, h = torch.ones(100, columns), torch.ones(100, hidden)
+    visible, units, weight = torch.empty_like(v), torch.empty_like(h), machine.weight.detach()
+
+    @torch.no_grad()
+    def ours() -> None:
+        anneal(bridge, bridge.base(100, generator), times, generator=generator)
+
+    @torch.no_grad()
+    def products() -> None:
+        for _ in range(temperatures):
+            torch.addmm(machine.base_bias, h, weight.T, out=visible)
+            torch.addmm(machine.hidden_bias, v, weight, out=units)
+
+    return Contest(
+        f"100 chains of an RBM, {columns} x {hidden} units, through {temperatures} temperatures, float32; ours: with "
+        "random numbers and ratios; bare: the two matrix products a temperature and no more",
+        clock(ours),
+        None,
+        clock(products),
+        work="temperature",
+        count=temperatures,
         repeats=5,
     )
 

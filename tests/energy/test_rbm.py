@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from hexad.energy import RBM
+from hexad.energy import RBM, annealed_partition
 from hexad.event import Event
 from hexad.mcmc import anneal
 from hexad.randomness import fork, stream
@@ -160,7 +160,7 @@ def test_interval_holds_the_enumerated_value(monkeypatch, chains):
     model = machine(20, 10, scale=0.5, chains=chains)
     model.prepare((torch.rand(50, 20, generator=stream(7)) < 0.5).double(), generator=stream(7))
     exact = model.log_partition().value
-    monkeypatch.setattr("hexad.energy.rbm._ENUMERATED", 5)
+    monkeypatch.setattr("hexad.energy.restricted.ENUMERATED", 5)
     x = states(6)[:, [0, 1, 2, 3, 4, 5] + 14 * [0]]
     stated = model.log_likelihood(x, budget=60)
     assert stated.kind == "interval"
@@ -172,9 +172,54 @@ def test_interval_holds_the_enumerated_value(monkeypatch, chains):
     assert "effective sample size" in stated.protocol
 
 
+@pytest.mark.parametrize("step", [1e-4, 0.009, 0.3, 1.0])
+def test_ratios_of_small_and_large_steps_are_the_same_formula(step):
+    model = machine(12, 9, scale=4.0, centred=True)
+    bridge, v, zero = model.bridge(), states(12)[::7], torch.zeros(()).double()
+    state, a = bridge.state(v), model.activation(v).detach()
+    for t, u in ((0.0, step), (1.0 - step, 1.0), (step, 0.0)):
+        known = (u - t) * (v @ bridge.tilt) + (torch.logaddexp(u * a, zero) - torch.logaddexp(t * a, zero)).sum(1)
+        # softplus is linear above 20, which leaves out 2e-9
+        assert torch.allclose(bridge.log_ratio(state, t, u), known, rtol=0, atol=1e-11 if step < 0.01 else 3e-8)
+
+
+def test_batches_of_one_validation_share_one_anneal(monkeypatch):
+    model, x = machine(20, 10), states(6)[:8].repeat(1, 4)[:, :20]
+    monkeypatch.setattr("hexad.energy.restricted.ENUMERATED", 5)
+    plain, calls = model.log_partition, []
+    monkeypatch.setattr(model, "log_partition", lambda **given: (calls.append(given), plain(**given))[1])
+    with torch.no_grad():
+        first, again = (model.validate(rows, generator=stream(1)).value for rows in (x, x))
+        assert first == again
+        assert len(calls) == 1
+        model.visible_bias += 1
+        model.validate(x, generator=stream(1))
+    assert len(calls) == 2
+
+
+def test_exact_starts_make_both_directions_bounds(monkeypatch):
+    model = machine(20, 10, scale=0.5)
+    known, bridge = model.log_partition().value, model.bridge()
+    hidden, uniform = states(10), stream(3)
+    mass = hidden @ model.hidden_bias + torch.nn.functional.softplus(model.natural(hidden)).sum(1)
+    ends = torch.softmax(mass, 0).cumsum(0).detach()
+
+    def target(n, moves, generator):
+        picked = hidden[torch.searchsorted(ends, torch.rand(n, generator=uniform).double()).clamp(max=len(ends) - 1)]
+        return bridge.state(model.draw(model.natural(picked), generator).detach())
+
+    monkeypatch.setattr(bridge, "target", target)
+    found = annealed_partition(bridge, runs=60, temperatures=60, exact=True, generator=stream(4))
+    assert found.low < known < found.high
+    assert found.high - found.low < 0.3
+    assert found.found.agree
+    assert "exact samples" in found.protocol
+    assert "spaced by a pilot" in found.protocol
+
+
 def test_log_z_belongs_to_the_weights(monkeypatch):
     model, x = machine(20, 10), states(6)[:8].repeat(1, 4)[:, :20]
-    monkeypatch.setattr("hexad.energy.rbm._ENUMERATED", 5)
+    monkeypatch.setattr("hexad.energy.restricted.ENUMERATED", 5)
     first = model.log_likelihood(x, budget=2)
     again = model.log_likelihood(x[:3], generator=stream(99), budget=2)
     assert torch.allclose(again.low, first.low[:3], rtol=0, atol=1e-9)

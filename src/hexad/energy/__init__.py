@@ -2,6 +2,7 @@
 
 from hexad.energy.algebra import Potential, Solvable, product
 from hexad.energy.analytic import Banana, DoubleWell, Gaussian, gaussian_mixture
+from hexad.energy.annealed import EnergyBridge, annealed_partition, annealed_sampler_likelihood
 from hexad.energy.base import EnergyModel, Partition
 from hexad.energy.ebm import EBM
 from hexad.energy.function import potential
@@ -11,6 +12,7 @@ from hexad.energy.maxwell_boltzmann import MaxwellBoltzmann
 from hexad.energy.mixing import mixture
 from hexad.energy.partition import log_partition
 from hexad.energy.rbm import RBM
+from hexad.energy.restricted import RestrictedMachine
 from hexad.energy.tilt import Tilt, exp
 
 __all__ = [
@@ -19,14 +21,18 @@ __all__ = [
     "RBM",
     "Banana",
     "DoubleWell",
+    "EnergyBridge",
     "EnergyModel",
     "Gaussian",
     "Ising",
     "MaxwellBoltzmann",
     "Partition",
     "Potential",
+    "RestrictedMachine",
     "Solvable",
     "Tilt",
+    "annealed_partition",
+    "annealed_sampler_likelihood",
     "decision_loss",
     "exp",
     "gaussian_mixture",

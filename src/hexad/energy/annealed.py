@@ -1,186 +1,113 @@
-r"""Tilts of a law that can be drawn from: :math:`f_t(x) = q(x)\,e^{-t E(x)}`, annealed from t = 0 to 1.
+r"""log Z of an energy by annealing: pilot, schedule, both directions, statement.
 
-Reals move by Metropolis-adjusted Langevin steps, one step size a level; records with atoms by the independence move
-that proposes draws of q, which leaves every :math:`f_t` invariant too.
+1. A pilot population finds where the path is long (:mod:`hexad.mcmc.schedule`); the schedule is fixed.
+2. Fresh chains go from exact samples of the base to the energy: the log of their mean weight is below log Z in
+   expectation.
+3. Chains go back from states of the energy: above log Z in expectation if these are exact samples, an estimate if they
+   are states of a Markov chain.
+4. Bridge sampling puts both together (:mod:`hexad.mcmc.bridge_sampling`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import abstractmethod
 
 import torch
 from torch import Tensor
 
-from hexad.checks import InputError
-from hexad.energy.algebra import Potential, Solvable
 from hexad.energy.base import Partition
-from hexad.energy.function import potential
-from hexad.mcmc import Bridge, Point, anneal, independence, mala, sandwich
-from hexad.model import Density
-from hexad.randomness import fresh
+from hexad.likelihood import LogLikelihood
+from hexad.mcmc import Bridge, adapted_times, anneal, annealed_log_density, sandwich, uniform_times
+from hexad.mcmc.annealing import State
 
-__all__ = ["Law", "TiltedLaw", "annealed_partition", "annealed_sample"]
+__all__ = ["EnergyBridge", "annealed_partition", "annealed_sampler_likelihood"]
 
-# of Metropolis-adjusted Langevin steps, level by level in turn: the rate at which they are most efficient (Roberts and
-# Rosenthal, 1998), and two of shorter steps, which free the few chains where E is much steeper than elsewhere
-ACCEPTANCE = (0.57, 0.8, 0.95)
-PILOT, PILOTS = 64, 8  # runs of an anneal that tunes the steps, and number of them
+_PILOT = 0.1  # share of the temperatures that each of two pilots takes
 
 
-@dataclass(frozen=True)
-class Law:
-    """A normalised law: its energy, whose Z is 1, and how it is drawn from.
+class EnergyBridge(Bridge[State]):
+    """A path from a law that is sampled and normalised (t = 0) to an energy (t = 1)."""
 
-    Args:
-        energy: -log q.
-        sample: from a number and a generator to records.
-        real: whether records are reals.
-    """
+    @abstractmethod
+    def log_z_base(self) -> float:
+        """Return log Z at t = 0."""
 
-    energy: Potential
-    sample: Callable[[int, torch.Generator], Tensor]
-    real: bool
+    @abstractmethod
+    def base(self, n: int, generator: torch.Generator | None) -> State:
+        """Return n exact samples at t = 0."""
 
-    @classmethod
-    def of(cls, base: Density | Solvable) -> Law:
-        """Return the law of a model with exact density or of a solvable potential.
-
-        Raises:
-            InputError: the base is neither.
-        """
-        if isinstance(base, Density):
-            real = base.event.measure == "density"
-            return cls(potential(base), lambda n, generator: base.sample(n, generator=generator), real)
-        if isinstance(base, Solvable) and base.log_z is not None:
-            return cls(base + base.log_z, lambda n, generator: base.sample(n, generator=generator), base.real)
-        what = f"base {type(base).__name__}: expected a model with exact density (a Density) or a solvable potential"
-        raise InputError(f"{what}; of other energies take the sum, a + b")
+    @abstractmethod
+    def target(self, n: int, moves: int, generator: torch.Generator | None) -> State:
+        """Return n states at t = 1 after ``moves`` moves of a Markov chain, or exact samples."""
 
 
-class TiltedLaw(Bridge[Point]):
-    """The path from a law to its tilt, on flat records in units of the law's standard deviations.
-
-    Args:
-        law: q.
-        tilt: E.
-        levels: number of levels above 0.
-        generator: of the draws that set the units.
-    """
-
-    def __init__(self, law: Law, tilt: Potential, levels: int, generator: torch.Generator) -> None:
-        self.law, self.tilt = law, tilt
-        self.home = (law.energy + tilt).home
-        draws = self._drawn(256, generator)
-        self.shape = draws.shape[1:]
-        spread = draws.flatten(1).std(0)
-        self.scale = torch.where(spread > 0, spread, torch.ones_like(spread)) if law.real else torch.ones_like(spread)
-        # close together near the law, where few of its draws may carry far more of E than the others
-        self.times = [(k / levels) ** 3 for k in range(levels + 1)]
-        self.log_steps = torch.full((levels + 1,), math.log(0.5 * len(spread) ** (-1 / 3)))
-        self._wanted = torch.tensor([ACCEPTANCE[k % len(ACCEPTANCE)] for k in range(levels + 1)])
-        self._accepted = self._wanted.clone()
-
-    def _drawn(self, n: int, generator: torch.Generator) -> Tensor:
-        with torch.no_grad():
-            return self.law.sample(n, generator).to(self.home)
-
-    def start(self, n: int, generator: torch.Generator) -> Point:
-        """Return n draws of the law."""
-        return self.evaluate(self._drawn(n, generator).flatten(1) / self.scale)
-
-    def records(self, z: Tensor) -> Tensor:
-        r"""Return the records (n, \*shape) of states (n, D)."""
-        return (z * self.scale).unflatten(1, self.shape)
-
-    def evaluate(self, z: Tensor) -> Point:
-        """Return -log q and E at states, with their gradients where records are reals."""
-        x, terms = self.records(z), (self.law.energy, self.tilt)
-        if not self.law.real:
-            with torch.no_grad():
-                energies = torch.stack([term.energy(x).to(z) for term in terms])
-            return Point(z, energies, torch.zeros(2, *z.shape).to(z))
-        values, slopes = zip(*(term.value_and_gradient(x) for term in terms), strict=True)
-        return Point(
-            z, torch.stack([v.to(z) for v in values]), torch.stack([g.to(z) for g in slopes]).flatten(2) * self.scale
-        )
-
-    def log_ratio(self, state: Point, t: float, u: float) -> Tensor:
-        """Return (t - u) E."""
-        return (t - u) * state.energies[1]
-
-    def move(self, state: Point, t: float, generator: torch.Generator | None) -> Point:
-        """Return the state after one move at t."""
-        if not self.law.real:
-            proposed = self.start(len(state.x), fresh(generator))
-            return independence(state, proposed, lambda point: -t * point.energies[1], generator=generator)[0]
-        k, mix = self.times.index(t), torch.tensor([1.0, t]).to(state.x)
-        moved, accept = mala(state, self.evaluate, mix, step=float(self.log_steps[k].exp()), generator=generator)
-        self._accepted[k] = float(accept.mean())
-        return moved
-
-    def tune(self, generator: torch.Generator) -> None:
-        """Move each level's step to where the wanted share of proposals is accepted; then the kernels stay fixed."""
-        for _ in range(PILOTS if self.law.real else 0):
-            anneal(self, self.start(PILOT, generator), self.times, generator=generator)
-            self.log_steps += self._accepted - self._wanted
-
-    def carry(self, n: int, generator: torch.Generator) -> tuple[Tensor, Point]:
-        """Return the log weights, (n,), of n anneals, and their last states.
-
-        Raises:
-            InputError: a weight that is not finite.
-        """
-        log_w, point = anneal(self, self.start(n, generator), self.times, generator=generator)
-        if not bool(log_w.isfinite().all()):
-            what = "expected finite numbers wherever the base has mass, got NaN or infinity at its draws"
-            raise InputError(f"energy: {what}; take a base that stays where the energy is finite, or a box")
-        return log_w, point
-
-    def settled(self, log_w: Tensor, point: Point, n: int, generator: torch.Generator) -> Point:
-        """Return n of the last states, drawn by their weights, after moves at t = 1, a quarter as many as levels."""
-        pick = torch.multinomial(torch.softmax(log_w, 0), n, replacement=True, generator=generator)
-        point = Point(point.x[pick], point.energies[:, pick], point.gradients[:, pick])
-        for _ in range(max(1, (len(self.times) - 1) // 4)):
-            point = self.move(point, 1.0, generator)
-        return point
-
-
+@torch.no_grad()
 def annealed_partition(
-    base: Density | Solvable, tilt: Potential, *, runs: int, levels: int, generator: torch.Generator | None
+    bridge: EnergyBridge[State],
+    *,
+    runs: int,
+    temperatures: int,
+    moves: int | None = None,
+    exact: bool = False,
+    adapt: bool = True,
+    generator: torch.Generator | None,
 ) -> Partition:
-    """Return log of E_q[exp(-E)] by annealing from the law to its tilt and back.
-
-    The way back starts from states of the way there: its end of the interval is nominal, an estimate.
+    """Return what annealing from both ends says of log Z.
 
     Args:
-        base: q.
-        tilt: E.
+        bridge: from the base to the energy.
         runs: anneals a direction, at least 2.
-        levels: temperatures above 0.
+        temperatures: steps of an anneal; two pilots of a tenth of them each come on top.
+        moves: of the chains before they anneal back; None: a quarter of the temperatures.
+        exact: whether :meth:`EnergyBridge.target` returns exact samples.
+        adapt: whether a pilot spaces the temperatures; else they are equally far apart.
         generator: where randomness comes from.
     """
-    law = Law.of(base)
-    generator = fresh(generator, (law.energy + tilt).home.device)
-    bridge = TiltedLaw(law, tilt, levels, generator)
-    bridge.tune(generator)
-    forward, last = bridge.carry(runs, generator)
-    back = bridge.settled(forward, last, runs, generator)
-    reverse, _ = anneal(bridge, back, bridge.times, reverse=True, generator=generator)
-    return Partition.annealed(sandwich(forward, reverse), 0.0, f"{levels} temperatures")
+    if adapt:
+        pilot = max(20, round(_PILOT * temperatures))
+        times = adapted_times(
+            bridge, lambda: bridge.base(max(32, runs), generator), temperatures, pilot=pilot, generator=generator
+        )
+    else:
+        times = uniform_times(temperatures)
+    forward, _ = anneal(bridge, bridge.base(runs, generator), times, generator=generator)
+    end = bridge.target(runs, temperatures // 4 if moves is None else moves, generator)
+    reverse, _ = anneal(bridge, end, times, reverse=True, generator=generator)
+    spacing = "spaced by a pilot" if adapt else "equally spaced"
+    return Partition.annealed(
+        sandwich(forward, reverse, exact=exact), bridge.log_z_base(), f"{temperatures} temperatures, {spacing}"
+    )
 
 
-def annealed_sample(
-    base: Density | Solvable, tilt: Potential, n: int, *, levels: int, generator: torch.Generator | None
-) -> Tensor:
-    r"""Return n states that annealing carried from the law to its tilt, drawn by their weights, (n, \*shape).
+@torch.no_grad()
+def annealed_sampler_likelihood(
+    bridge: EnergyBridge[State],
+    state: State,
+    log_f: Tensor,
+    *,
+    temperatures: int,
+    runs: int = 1,
+    measure: str = "mass",
+    generator: torch.Generator | None,
+) -> LogLikelihood:
+    """Return a lower bound of log p under the *annealed sampler*, which is a law of its own: not under the energy.
 
-    They are of the tilt in the limit of many levels or draws only, and come in families: several may descend from one.
+    Args:
+        bridge: from the base to the energy.
+        state: records as states, each ``runs`` times in a row.
+        log_f: minus the energy of the records, (records,).
+        temperatures: of the sampler, equally far apart.
+        runs: reverse anneals a record.
+        measure: of the records' event.
+        generator: where randomness comes from.
     """
-    law = Law.of(base)
-    generator = fresh(generator, (law.energy + tilt).home.device)
-    bridge = TiltedLaw(law, tilt, levels, generator)
-    bridge.tune(generator)
-    log_w, last = bridge.carry(max(n, PILOT), generator)
-    return bridge.records(bridge.settled(log_w, last, n, generator).x)
+    value = annealed_log_density(
+        bridge, state, log_f, bridge.log_z_base(), uniform_times(temperatures), runs=runs, generator=generator
+    )
+    return LogLikelihood(
+        value,
+        "lower_bound",
+        measure=measure,
+        protocol=f"of the annealed sampler with {temperatures} temperatures, not of the energy: {runs} reverse "
+        "anneals a record",
+    )

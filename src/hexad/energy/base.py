@@ -35,6 +35,8 @@ class Partition:
         stderr: standard error of ``value``; of a quadrature, its error.
         confidence: nominal, of the ends; None where exact.
         protocol: how it was found, in words.
+        found: both directions of an anneal, about log Z less that of the base; None where nothing was annealed.
+        log_z_base: log Z of the base that was annealed from.
     """
 
     value: float
@@ -43,6 +45,8 @@ class Partition:
     stderr: float = 0.0
     confidence: float | None = None
     protocol: str = ""
+    found: Sandwich | None = None
+    log_z_base: float = 0.0
 
     @property
     def exact(self) -> bool:
@@ -52,19 +56,15 @@ class Partition:
     @classmethod
     def annealed(cls, found: Sandwich, log_z_base: float, protocol: str) -> Partition:
         """Return the statement that two-sided annealing from a base of known log Z makes."""
-        up, down = found.forward, found.reverse
-        text = (
-            f"{protocol}; log Z from {up.draws} forward runs (high end: nominal, around a lower bound of log Z; "
-            f"effective sample size {up.effective:.1f}) and {down.draws} reverse runs from chain states (low end: "
-            f"nominal, an estimate; effective sample size {down.effective:.1f})"
-        )
         return cls(
             found.value + log_z_base,
             found.low + log_z_base,
             found.high + log_z_base,
             found.stderr,
             found.confidence,
-            text,
+            f"{found.protocol}; {protocol}",
+            found,
+            log_z_base,
         )
 
 
@@ -126,7 +126,7 @@ class EnergyModel(GenerativeModel, Energy):
 
         Not at its middle: that favours weights whose Z the anneal misses. The draws are common random numbers.
         """
-        log_z = self.log_partition(generator=generator, budget=64, effort=0.2)
+        log_z = self._partition("validation", generator, budget=64, effort=0.2)
         name, end = ("log_prob", log_z.value) if log_z.exact else ("log_prob, annealed low end", log_z.high)
         return Validation(name, float((-self.energy(x).double()).mean()) - end, "higher")
 
@@ -139,11 +139,7 @@ class EnergyModel(GenerativeModel, Energy):
         budget: int | None = None,
     ) -> LogLikelihood:
         """Return log p: exact where log Z is, else an interval. ``budget``: the most annealing runs a direction."""
-        key = (self._fingerprint(), budget)
-        if key not in self._partitions:
-            draws = stream(0, "log Z", device=self.device)
-            self._partitions = {key: self.log_partition(generator=draws, budget=budget)}
-        log_z = self._partitions[key]
+        log_z = self._partition("likelihood", stream(0, "log Z", device=self.device), budget=budget)
         log_f = -self.energy(x).detach().double()
         return LogLikelihood(
             log_f - log_z.value,
@@ -155,6 +151,15 @@ class EnergyModel(GenerativeModel, Energy):
             measure=self.event.measure,
             protocol=log_z.protocol,
         )
+
+    def _partition(
+        self, purpose: str, generator: torch.Generator | None, budget: int | None, effort: float = 1.0
+    ) -> Partition:
+        """Return :meth:`log_partition`, once for a state of the weights, a purpose and a budget."""
+        key = (f"{purpose} {self._fingerprint()}", budget)
+        if key not in self._partitions:
+            self._partitions = {key: self.log_partition(generator=generator, budget=budget, effort=effort)}
+        return self._partitions[key]
 
     def _fingerprint(self) -> str:
         """Return a digest of the whole state: where it is the same, so is log Z."""

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from hexad.energy.annealed import EnergyBridge, annealed_partition
 from hexad.energy.base import EnergyModel, Partition
 from hexad.energy.mixture import GaussianMixture
 from hexad.event import Event
-from hexad.mcmc import Bridge, Point, anneal, independence, mala, sandwich
+from hexad.mcmc import Point, independence, mala
 from hexad.model import Trajectory
 from hexad.nn.scalar import ScalarMLP
 from hexad.randomness import fresh
@@ -193,17 +194,9 @@ class EBM(EnergyModel):
         """Return log Z': by quadrature in one and two dimensions, else annealed from both ends."""
         if self.event.dims <= _QUADRATURE:
             return self._quadrature(int(1024 * effort ** (1 / self.event.dims)))
-        generator = fresh(generator, self.device)
         runs, count = max(2, min(128, budget or 128)), max(20, int(1000 * effort))
-        bridge = self.bridge()
-        times = torch.linspace(0, 1, count + 1, dtype=torch.float64).tolist()
-        start = self.evaluate(self.base.sample(runs, generator))
-        forward, _ = anneal(bridge, start, times, generator=generator)
-        end = self.evaluate(self.chains[torch.arange(runs, device=self.device) % len(self.chains)])
-        for _ in range(count // 4):
-            end = bridge.move(end, 1.0, generator)
-        reverse, _ = anneal(bridge, end, times, reverse=True, generator=generator)
-        return Partition.annealed(sandwich(forward, reverse), 0.0, f"{count} temperatures")
+        generator = fresh(generator, self.device)
+        return annealed_partition(self.bridge(), runs=runs, temperatures=count, generator=generator)
 
     def _quadrature(self, points: int) -> Partition:
         """Return the trapezoidal sum over 10 deviations around each component; error: against half the points."""
@@ -250,7 +243,7 @@ class EBM(EnergyModel):
         return f"chains={len(self.chains)}, k={self.k}, restart={self.restart}"
 
 
-class TiltBridge(Bridge[Point]):
+class TiltBridge(EnergyBridge[Point]):
     r"""The path :math:`\log f_t(z) = \log q(z) - t E(z)`, moved by Metropolis-adjusted Langevin steps.
 
     The step runs geometrically from the base's to the model's: fixed before the anneal, so that each kernel is
@@ -259,6 +252,22 @@ class TiltBridge(Bridge[Point]):
 
     def __init__(self, model: EBM) -> None:
         self.model = model
+
+    def log_z_base(self) -> float:
+        """Return 0: the base is normalised."""
+        return 0.0
+
+    def base(self, n: int, generator: torch.Generator | None) -> Point:
+        """Return n draws of the base."""
+        return self.model.evaluate(self.model.base.sample(n, generator))
+
+    def target(self, n: int, moves: int, generator: torch.Generator | None) -> Point:
+        """Return n states of the training chains after some more moves."""
+        chains = self.model.chains
+        point = self.model.evaluate(chains[torch.arange(n, device=chains.device) % len(chains)])
+        for _ in range(moves):
+            point = self.move(point, 1.0, generator)
+        return point
 
     def coefficients(self, t: float) -> Tensor:
         """Return the weights of base and tilt in the energy at t, (2,)."""

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from hexad.checks import InputError
 from hexad.energy.algebra import Potential, Solvable
-from hexad.energy.annealed import Law, annealed_partition
 from hexad.energy.base import Partition
 from hexad.energy.tilt import Tilt
+from hexad.energy.tilted_law import Law, tilted_partition
 from hexad.model import Density
 
 __all__ = ["log_partition"]
@@ -74,7 +74,7 @@ def log_partition(
         base, tilt = energy.base, energy.tilt
     else:
         tilt = energy - Law.of(base).energy
-    return annealed_partition(base, tilt, runs=runs, levels=levels, generator=generator)
+    return tilted_partition(base, tilt, runs=runs, levels=levels, generator=generator)
 
 
 def _quadrature(energy: Potential, box: Box, tolerance: float) -> Partition:

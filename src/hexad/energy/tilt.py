@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hexad.checks import InputError
 from hexad.energy.algebra import Potential, Solvable
-from hexad.energy.annealed import Law, annealed_sample
+from hexad.energy.tilted_law import Law, tilted_sample
 from hexad.model import Density
 
 __all__ = ["Factor", "Tilt", "exp"]
@@ -56,7 +56,7 @@ class Tilt(Potential):
             levels: temperatures above that of the base.
             generator: where randomness comes from.
         """
-        return annealed_sample(self.base, self.tilt, n, levels=levels, generator=generator)
+        return tilted_sample(self.base, self.tilt, n, levels=levels, generator=generator)
 
 
 class Factor:

@@ -345,4 +345,4 @@ def annealed_log_z(
     else:
         start = samples.to(last).flatten(1)[:n]
     reverse, _ = anneal(bridge, bridge.evaluate(start), bridge.times, reverse=True, generator=generator)
-    return sandwich(forward, reverse)
+    return sandwich(forward, reverse, exact=samples is not None)

@@ -4,7 +4,9 @@ Steps and temperatures are arguments, always.
 """
 
 from hexad.mcmc.adaptation import StepAdaptation
-from hexad.mcmc.annealing import Bridge, LogMean, Sandwich, anneal, log_mean, sandwich
+from hexad.mcmc.annealed_sampler import annealed_log_density
+from hexad.mcmc.annealing import Bridge, LogMean, anneal, increments, log_mean
+from hexad.mcmc.bridge_sampling import Sandwich, bennett, sandwich
 from hexad.mcmc.chains import Chains, run_chains
 from hexad.mcmc.diagnostics import autocorrelation_time, effective_sample_size, r_hat, thinned
 from hexad.mcmc.gibbs import bernoulli, block_gibbs
@@ -15,6 +17,7 @@ from hexad.mcmc.independence import independence
 from hexad.mcmc.kernels import KERNELS, Kernel
 from hexad.mcmc.mala import mala
 from hexad.mcmc.point import Evaluate, Point
+from hexad.mcmc.schedule import adapted_times, uniform_times
 from hexad.mcmc.site_gibbs import site_gibbs
 from hexad.mcmc.tempering import Tempered, bridge_weights, inverse_temperatures, parallel_tempering, swap
 from hexad.mcmc.ula import langevin, langevin_path
@@ -32,8 +35,11 @@ __all__ = [
     "Sandwich",
     "StepAdaptation",
     "Tempered",
+    "adapted_times",
     "anneal",
+    "annealed_log_density",
     "autocorrelation_time",
+    "bennett",
     "bernoulli",
     "block_gibbs",
     "bridge_weights",
@@ -41,6 +47,7 @@ __all__ = [
     "evaluator",
     "gibbs_with_gradients",
     "hmc",
+    "increments",
     "independence",
     "inverse_temperatures",
     "langevin",
@@ -55,5 +62,6 @@ __all__ = [
     "site_gibbs",
     "swap",
     "thinned",
+    "uniform_times",
     "value_and_gradient",
 ]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, TypeVar
@@ -22,7 +22,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-__all__ = ["Bridge", "LogMean", "Sandwich", "anneal", "log_mean", "sandwich"]
+__all__ = ["Bridge", "LogMean", "anneal", "increments", "log_mean"]
 
 State = TypeVar("State")
 
@@ -32,11 +32,42 @@ class Bridge(ABC, Generic[State]):
 
     @abstractmethod
     def log_ratio(self, state: State, t: float, u: float) -> Tensor:
-        r"""Return :math:`\log f_u(x) - \log f_t(x)`, (batch,)."""
+        r"""Return :math:`\log f_u(x) - \log f_t(x)`, (batch,), a new tensor.
+
+        The second time u is where :meth:`move` goes next, if it goes on: what both need may be kept on the state.
+        """
 
     @abstractmethod
     def move(self, state: State, t: float, generator: torch.Generator | None) -> State:
         """Return the state after a *reversible* kernel that leaves p_t invariant (reverse runs rely on it)."""
+
+
+def increments(
+    bridge: Bridge[State],
+    state: State,
+    times: Sequence[float],
+    *,
+    reverse: bool = False,
+    generator: torch.Generator | None,
+) -> Iterator[tuple[Tensor, State]]:
+    """Walk one anneal a row and yield what each step adds to log w, (batch,), with the state after the step.
+
+    Args:
+        bridge: from the law at ``times[0]`` to that at ``times[-1]``.
+        state: samples of the first law, or of the last one where ``reverse`` is set.
+        times: increasing.
+        reverse: whether to start from the target; log w keeps the sign of the forward run.
+        generator: where randomness comes from.
+    """
+    steps = list(pairwise(times))
+    for t, u in reversed(steps) if reverse else steps:
+        if reverse:
+            state = bridge.move(state, u, generator)
+            yield -bridge.log_ratio(state, u, t), state
+        else:
+            ratio = bridge.log_ratio(state, t, u)
+            state = bridge.move(state, u, generator)
+            yield ratio, state
 
 
 def anneal(
@@ -50,21 +81,17 @@ def anneal(
     """Run one anneal a row and return log w, (batch,) in float64, with the last state.
 
     Args:
-        bridge: from the law at ``times[0]`` to that at ``times[-1]``.
-        state: samples of the first law, or of the last one where ``reverse`` is set.
-        times: increasing.
-        reverse: whether to start from the target; log w keeps the sign of the forward run.
-        generator: where randomness comes from.
+        bridge, state, times, reverse, generator: as of :func:`increments`.
+
+    Raises:
+        ValueError: fewer than two times, or times that do not increase.
     """
-    total: Tensor | float = 0.0
-    steps = list(pairwise(times))
-    for t, u in reversed(steps) if reverse else steps:
-        if reverse:
-            state = bridge.move(state, u, generator)
-        total = total + bridge.log_ratio(state, t, u).double()
-        if not reverse:
-            state = bridge.move(state, u, generator)
-    assert isinstance(total, Tensor)
+    if len(times) < 2 or any(t >= u for t, u in pairwise(times)):
+        raise ValueError("times: expected at least two, increasing")
+    total: Tensor | None = None
+    for part, last in increments(bridge, state, times, reverse=reverse, generator=generator):
+        total, state = part.double() if total is None else total.add_(part), last
+    assert total is not None
     return total, state
 
 
@@ -101,46 +128,3 @@ def log_mean(log_weights: Tensor) -> LogMean:
     variance = log_w.var()
     cox = (variance / n + variance.square() / (2 * (n - 1))).sqrt()
     return LogMean(float(value), float(torch.maximum(delta, cox)), float(effective), n)
-
-
-@dataclass(frozen=True)
-class Sandwich:
-    """A ratio of normalisers seen from both ends of the bridge.
-
-    Args:
-        value: the middle between both estimates of log Z_1/Z_0.
-        low, high: the hull of both estimates' intervals at ``confidence``.
-        stderr: standard error of ``value``.
-        confidence: nominal, of the ends.
-        forward, reverse: the two estimates.
-    """
-
-    value: float
-    low: float
-    high: float
-    stderr: float
-    confidence: float
-    forward: LogMean
-    reverse: LogMean
-
-
-def sandwich(forward: Tensor, reverse: Tensor, confidence: float = 0.95) -> Sandwich:
-    """Return the interval of log Z_1/Z_0 that the log weights of forward and reverse runs imply.
-
-    Args:
-        forward: log w of runs from the base, (n,).
-        reverse: log w of runs from the target, (m,).
-        confidence: of each estimate's two-sided normal interval.
-    """
-    up, back = log_mean(forward), log_mean(-reverse)
-    down = LogMean(-back.value, back.stderr, back.effective, back.draws)
-    width = math.sqrt(2) * float(torch.erfinv(torch.tensor(confidence, dtype=torch.float64)))
-    return Sandwich(
-        value=0.5 * (up.value + down.value),
-        low=min(e.value - width * e.stderr for e in (up, down)),
-        high=max(e.value + width * e.stderr for e in (up, down)),
-        stderr=0.5 * math.hypot(up.stderr, down.stderr),
-        confidence=confidence,
-        forward=up,
-        reverse=down,
-    )

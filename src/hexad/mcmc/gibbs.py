@@ -24,8 +24,15 @@ def bernoulli(p: Tensor, generator: torch.Generator | None) -> Tensor:
     Returns:
         Draws in the type of ``p``.
     """
-    # a quarter of the time of torch.bernoulli
-    return (torch.rand(p.shape, generator=generator, device=p.device, dtype=p.dtype) < p).to(p.dtype)
+    if p.device.type == "cpu" and p.dtype == torch.float32:
+        return _uniform(p, generator).lt_(p)
+    return torch.rand(p.shape, generator=generator, device=p.device, dtype=p.dtype).lt_(p)
+
+
+def _uniform(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return uniform numbers of 32 bits on [0, 1], in half of the time of torch.rand, as float32 of a given shape."""
+    words = torch.empty((like.numel() + 1) // 2, dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    return words.view(torch.int32)[: like.numel()].view(like.shape).float().mul_(2**-32).add_(0.5)
 
 
 def block_gibbs(
