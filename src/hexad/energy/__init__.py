@@ -1,9 +1,26 @@
 """Energy-based models."""
 
 from hexad.energy.base import EnergyModel, Partition
+from hexad.energy.boltzmann import BoltzmannMachine
+from hexad.energy.bounded import BoundedEnergy
 from hexad.energy.ebm import EBM
 from hexad.energy.losses import DECISION_LOSSES, decision_loss
 from hexad.energy.maxwell_boltzmann import MaxwellBoltzmann
+from hexad.energy.mean_field import mean_field, mean_field_bound, tap, tap_log_z
 from hexad.energy.rbm import RBM
 
-__all__ = ["DECISION_LOSSES", "EBM", "RBM", "EnergyModel", "MaxwellBoltzmann", "Partition", "decision_loss"]
+__all__ = [
+    "DECISION_LOSSES",
+    "EBM",
+    "RBM",
+    "BoltzmannMachine",
+    "BoundedEnergy",
+    "EnergyModel",
+    "MaxwellBoltzmann",
+    "Partition",
+    "decision_loss",
+    "mean_field",
+    "mean_field_bound",
+    "tap",
+    "tap_log_z",
+]

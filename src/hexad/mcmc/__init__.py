@@ -3,6 +3,7 @@
 from hexad.mcmc.annealing import Bridge, LogMean, Sandwich, anneal, log_mean, sandwich
 from hexad.mcmc.gibbs import bernoulli, block_gibbs
 from hexad.mcmc.langevin import Point, independence, langevin, mala
+from hexad.mcmc.scan import scan_gibbs
 
 __all__ = [
     "Bridge",
@@ -17,4 +18,5 @@ __all__ = [
     "log_mean",
     "mala",
     "sandwich",
+    "scan_gibbs",
 ]

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.energy import EBM, RBM
+from hexad.checks import InputError
+from hexad.energy import EBM, RBM, BoltzmannMachine
 from hexad.event import Event
 from hexad.recipes.base import Recipe
 
@@ -53,6 +54,21 @@ def ebm(
     )
 
 
+def boltzmann(
+    event: Event,
+    *,
+    hidden: Annotated[int, Field(ge=0)] = 0,
+    objective: Literal["likelihood", "pseudo"] = "likelihood",
+    k: Count = 1,
+    order: Literal["sequential", "random"] = "sequential",
+    particles: Count = 100,
+) -> BoltzmannMachine:
+    """Return a machine with couplings between all units, fully visible unless hidden units are asked for."""
+    if objective == "pseudo" and hidden:
+        raise InputError(f"option objective='pseudo' of boltzmann: not with hidden units; leave out hidden={hidden}")
+    return BoltzmannMachine(event, hidden, objective, k, order, particles)
+
+
 RECIPES = (
     Recipe(
         "rbm",
@@ -69,5 +85,14 @@ RECIPES = (
         schemes={"real": "dequantise", "ordinal": "dequantise"},
         can=("log-likelihood", "energy"),
         settings={"lr": 5e-3},
+    ),
+    Recipe(
+        "boltzmann",
+        "energy",
+        boltzmann,
+        schemes={"binary": "identity"},
+        can=("log-likelihood", "energy"),
+        settings={"lr": 5e-3, "batch_size": 100},
+        first_up_to=100,
     ),
 )
