@@ -160,7 +160,7 @@ def test_interval_holds_the_enumerated_value(monkeypatch, chains):
     model = machine(20, 10, scale=0.5, chains=chains)
     model.prepare((torch.rand(50, 20, generator=stream(7)) < 0.5).double(), generator=stream(7))
     exact = model.log_partition().value
-    monkeypatch.setattr("hexad.energy.rbm._ENUMERATED", 5)
+    monkeypatch.setattr("hexad.energy.restricted.ENUMERATED", 5)
     x = states(6)[:, [0, 1, 2, 3, 4, 5] + 14 * [0]]
     stated = model.log_likelihood(x, budget=60)
     assert stated.kind == "interval"
@@ -174,7 +174,7 @@ def test_interval_holds_the_enumerated_value(monkeypatch, chains):
 
 def test_log_z_belongs_to_the_weights(monkeypatch):
     model, x = machine(20, 10), states(6)[:8].repeat(1, 4)[:, :20]
-    monkeypatch.setattr("hexad.energy.rbm._ENUMERATED", 5)
+    monkeypatch.setattr("hexad.energy.restricted.ENUMERATED", 5)
     first = model.log_likelihood(x, budget=2)
     again = model.log_likelihood(x[:3], generator=stream(99), budget=2)
     assert torch.allclose(again.low, first.low[:3], rtol=0, atol=1e-9)

@@ -1,4 +1,4 @@
-"""Guarded Adam is Adam with clipping; its schedules; steps that are not finite are left out."""
+"""The guarded optimizers are torch's with clipping; schedules; steps that are not finite are left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hexad.train import Settings
-from hexad.train.optimizer import GuardedAdam
+from hexad.train.optimizer import GuardedAdam, GuardedSGD, optimizer_of
 
 
 def _weights(dtype: torch.dtype) -> list[nn.Parameter]:
@@ -23,21 +23,25 @@ def _loss(weights: list[nn.Parameter], k: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("clip", [0.0, 1.0, 1e6])
-def test_is_adam_with_clipping(clip, dtype):
-    settings = Settings(clip=clip, schedule="linear", lr=0.05, betas=(0.5, 0.9))
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_is_torchs_with_clipping(name, clip, dtype):
+    settings = Settings(clip=clip, schedule="linear", lr=0.05, betas=(0.5, 0.9), optimizer=name)
     mine, theirs = _weights(dtype), _weights(dtype)
-    guarded = GuardedAdam(mine, settings)
-    adam = torch.optim.Adam(theirs, lr=0.05, betas=(0.5, 0.9), foreach=False)
+    guarded = optimizer_of(mine, settings)
+    assert type(guarded) is {"adam": GuardedAdam, "sgd": GuardedSGD}[name]
+    plain = torch.optim.Adam if name == "adam" else torch.optim.SGD
+    betas = {"betas": (0.5, 0.9)} if name == "adam" else {}
+    other = plain(theirs, lr=0.05, foreach=False, **betas)
     for k in range(20):
         guarded.zero()
         loss = _loss(mine, k)
         loss.backward()
         guarded.step(k / 20, loss, k)
-        adam.zero_grad()
+        other.zero_grad()
         _loss(theirs, k).backward()
         norm = nn.utils.clip_grad_norm_(theirs, clip or math.inf)
-        adam.param_groups[0]["lr"] = 0.05 * (1 - k / 20)
-        adam.step()
+        other.param_groups[0]["lr"] = 0.05 * (1 - k / 20)
+        other.step()
         torch.testing.assert_close(guarded.norm, norm, rtol=1e-5, atol=0)
     for a, b in zip(mine, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
@@ -63,27 +67,35 @@ def test_schedules(schedule, at, share):
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
 @pytest.mark.parametrize("clip", [0.0, 1.0])
-def test_a_step_that_is_not_finite_is_left_out_and_the_first_is_remembered(wrong, clip):
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_a_step_that_is_not_finite_is_left_out_and_the_first_is_remembered(name, wrong, clip):
     weights = _weights(torch.float32)
-    adam = GuardedAdam(weights, Settings(clip=clip))
+    guarded = optimizer_of(weights, Settings(clip=clip, optimizer=name))
     for k in range(6):
-        adam.zero()
+        guarded.zero()
         loss = _loss(weights, k) * (wrong if k in (2, 4) else 1.0)
         before = [w.detach().clone() for w in weights]
         loss.backward()
-        adam.step(0.0, loss, k)
+        guarded.step(0.0, loss, k)
         assert all(torch.equal(a, b) == (k in (2, 4)) for a, b in zip(weights, before, strict=True))
-    assert int(adam.bad) == 2
-    assert float(adam.moments["step"][0]) == 4
+    assert int(guarded.bad) == 2
+    if name == "adam":
+        assert float(guarded.moments["step"][0]) == 4
+    guarded.forget()
+    assert int(guarded.bad) == -1
 
 
-def test_state_goes_there_and_back():
-    weights, settings = _weights(torch.float32), Settings()
-    adam = GuardedAdam(weights, settings)
-    loss = _loss(weights, 0)
-    loss.backward()
-    adam.step(0.0, loss, 0)
-    other = GuardedAdam(weights, settings)
-    other.load(adam.tensors())
-    assert other.tensors().keys() == adam.tensors().keys()
-    assert all(torch.equal(a, b) for a, b in zip(other.tensors().values(), adam.tensors().values(), strict=True))
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_state_goes_there_and_back(name):
+    weights, settings = _weights(torch.float32), Settings(optimizer=name)
+    guarded = optimizer_of(weights, settings)
+    for k, wrong in ((2, 1.0), (3, math.nan)):
+        guarded.zero()
+        loss = _loss(weights, 0) * wrong
+        loss.backward()
+        guarded.step(0.0, loss, k)
+    other = optimizer_of(weights, settings)
+    other.load(guarded.tensors())
+    assert other.tensors().keys() == guarded.tensors().keys()
+    assert int(other.bad) == 3
+    assert all(torch.equal(a, b) for a, b in zip(other.tensors().values(), guarded.tensors().values(), strict=True))

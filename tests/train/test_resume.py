@@ -69,6 +69,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SIGTERM", 23, {}),
         ("SIGINT", 11, {"precision": "float64", "ema": 0.0}),
         ("pulled", 14, {}),
+        ("pulled", 14, {"optimizer": "sgd", "lr": 0.01}),
         ("pulled", 9, {"schedule": "linear", "clip": 0.0, "validate_every": 0}),
     ],
 )

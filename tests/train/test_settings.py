@@ -73,6 +73,7 @@ def test_budget():
         ({"clip": -1}, "option clip=-1"),
         ({"betas": (0.9, 1.0)}, "option betas="),
         ({"betas": 0.9}, "option betas=0.9"),
+        ({"optimizer": "momentum"}, "option optimizer='momentum': input should be 'adam' or 'sgd'"),
         ({"compile": 3}, "option compile=3"),
         ({"precision": "float16"}, "option precision='float16'"),
         ({"log_every": 0}, "option log_every=0"),

@@ -8,6 +8,7 @@ from hexad.energy.losses import DECISION_LOSSES, decision_loss
 from hexad.energy.maxwell_boltzmann import MaxwellBoltzmann
 from hexad.energy.mean_field import mean_field, mean_field_bound, tap, tap_log_z
 from hexad.energy.rbm import RBM
+from hexad.energy.restricted import RestrictedMachine
 
 __all__ = [
     "DECISION_LOSSES",
@@ -18,6 +19,7 @@ __all__ = [
     "EnergyModel",
     "MaxwellBoltzmann",
     "Partition",
+    "RestrictedMachine",
     "decision_loss",
     "mean_field",
     "mean_field_bound",

@@ -16,7 +16,6 @@ Where every unit is visible the conditionals need no chains at all: the *pseudo-
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -26,6 +25,8 @@ from torch.nn.functional import softplus
 from hexad.energy.base import Partition
 from hexad.energy.bounded import BoundedEnergy
 from hexad.energy.mean_field import mean_field, mean_field_bound
+from hexad.energy.path import annealed_path
+from hexad.energy.restricted import binary_states
 from hexad.event import Event
 from hexad.mcmc import Bridge, anneal, bernoulli, sandwich, scan_gibbs
 from hexad.model import Trajectory
@@ -33,14 +34,14 @@ from hexad.randomness import fresh
 
 __all__ = ["BoltzmannBridge", "BoltzmannMachine"]
 
-_ENUMERATED = 20  # the most units in all that are summed over: a million states
+_ENUMERATED = 18  # the most units in all that are summed over: a quarter of a million states
 _SUMMED = 10  # the most hidden units that are summed over for every record
 
 
 class BoltzmannMachine(BoundedEnergy):
     r"""Boltzmann machine with couplings between all units.
 
-    log p is exact by enumeration up to 20 units in all. Beyond, log Z is annealed: an interval where up to 10 units
+    log p is exact by enumeration up to 18 units in all. Beyond, log Z is annealed: an interval where up to 10 units
     are hidden, and with more of them a lower bound, since the free energy is then bounded by mean field.
 
     Args:
@@ -133,7 +134,7 @@ class BoltzmannMachine(BoundedEnergy):
             return -own
         field, lateral = self.bias[dims:] + v @ coupling[:dims, dims:], coupling[dims:, dims:]
         if self.energy_is_exact:
-            (h,) = binary_states(self.hidden, v, 2**self.hidden)
+            (h,) = binary_states(self.hidden, v)
             return -own - torch.logsumexp(field @ h.T + 0.5 * (h @ lateral * h).sum(1), 1)
         with torch.no_grad():  # the bound is flat in the means where they are stationary
             m = mean_field(field, lateral, steps=self.updates)
@@ -179,7 +180,7 @@ class BoltzmannMachine(BoundedEnergy):
     def log_partition(
         self, *, generator: torch.Generator | None = None, budget: int | None = None, effort: float = 1.0
     ) -> Partition:
-        """Return log Z: summed over up to 20 units, else annealed from both ends."""
+        """Return log Z: summed over up to 18 units, else annealed from both ends."""
         n = len(self.bias)
         if n <= _ENUMERATED:
             value = self._enumerate()
@@ -198,10 +199,7 @@ class BoltzmannMachine(BoundedEnergy):
     @torch.no_grad()
     def _enumerate(self) -> float:
         bias, coupling = self.bias.double(), self.matrix().double()
-        sums = [
-            torch.logsumexp(s @ bias + 0.5 * (s @ coupling * s).sum(1), 0)
-            for s in binary_states(len(bias), bias, 2**14)
-        ]
+        sums = [torch.logsumexp(s @ bias + 0.5 * (s @ coupling * s).sum(1), 0) for s in binary_states(len(bias), bias)]
         return float(torch.logsumexp(torch.stack(sums), 0))
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
@@ -211,18 +209,12 @@ class BoltzmannMachine(BoundedEnergy):
     @torch.no_grad()
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return sweeps from independent columns: half of them anneal, half are at the model; 20 of them are shown."""
-        generator = fresh(generator, self.device)
-        bridge, steps = self.bridge(), max(2, self.sample_steps)
-        s = bridge.base(n, generator)
-        shown = {round(steps * j / 20) for j in range(1, 21)}
-        states, labels = [s], ["base"]
-        for i in range(1, steps + 1):
-            s = bridge.move(s, min(1.0, 2 * i / steps), generator)
-            if i in shown:
-                states.append(s)
-                labels.append(f"sweep {i}")
-        visible = torch.stack(states)[..., : self.event.dims]
-        return Trajectory(visible.unflatten(2, self.event.shape), "chain step", tuple(labels))
+        generator, bridge = fresh(generator, self.device), self.bridge()
+        return annealed_path(bridge, bridge.base(n, generator), self.sample_steps, self.record, generator)
+
+    def record(self, s: Tensor) -> Tensor:
+        """Return the records of all units (batch, n), (batch, \\*event.shape)."""
+        return s[:, : self.event.dims].unflatten(1, self.event.shape)
 
     def extra_repr(self) -> str:
         """Return the sizes and how it is trained."""
@@ -261,10 +253,3 @@ class BoltzmannBridge(Bridge[Tensor]):
         """Return the state after one sweep in random order at t."""
         bias = self.model.base_bias + t * self.tilt
         return scan_gibbs(state, bias, t * self.coupling, order="random", generator=generator)
-
-
-def binary_states(units: int, like: Tensor, size: int) -> Iterator[Tensor]:
-    """Yield all states of some binary units, (size, units) at a time, in the type and place of ``like``."""
-    place = torch.arange(units, device=like.device)
-    for codes in torch.arange(2**units, device=like.device).split(size):
-        yield ((codes[:, None] >> place) & 1).to(like.dtype)

@@ -1,8 +1,8 @@
 r"""The one training loop of all families.
 
 A step: for each player in turn, the mean of its loss over a batch is differentiated with respect to its own
-parameters, the gradient's norm is clipped, and Adam moves them; then the model's ``after_step``, then the moving
-average of the weights.
+parameters, the gradient's norm is clipped, and the optimizer moves them; then the model's ``after_step``, then the
+moving average of the weights.
 
 Everything that a step draws comes from streams named by the seed and the step's number, and the batches are a
 function of the same; so what a resume needs is weights, optimizers, averages, buffers and the step, and a run that
@@ -47,7 +47,7 @@ from hexad.train.guard import ROLLBACKS, Guard
 from hexad.train.interruption import Interrupted, stop_on_signals
 from hexad.train.journal import Journal
 from hexad.train.moving import Moving, under
-from hexad.train.optimizer import GuardedAdam
+from hexad.train.optimizer import GuardedOptimizer, optimizer_of
 from hexad.train.processes import Processes
 from hexad.train.progress import ProgressLine
 from hexad.train.settings import Budget, Settings
@@ -110,7 +110,7 @@ class Trainer:
         self.validator = Validator(valid, context_valid, encode, measure, seed)
         self.players = model.players
         self.generator = torch.Generator(device=model.device)
-        self.optimizers: dict[str, GuardedAdam] = {}
+        self.optimizers: dict[str, GuardedOptimizer] = {}
         self.step = 0
         self.seconds = 0.0
         self.best: Validation | None = None
@@ -191,7 +191,7 @@ class Trainer:
     def _build(self) -> None:
         for player in dict.fromkeys(self.players):
             parameters = [p for p in self.model.player_parameters(player) if p.requires_grad]
-            self.optimizers[player] = GuardedAdam(parameters, self.settings)
+            self.optimizers[player] = optimizer_of(parameters, self.settings)
         self.average = copy.deepcopy(self.model) if self.settings.ema and self.players else self.model
         self.moving = Moving(self.model, self.average, self.optimizers)
         self.model.train()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hexad.model import GenerativeModel
-from hexad.train.optimizer import GuardedAdam
+from hexad.train.optimizer import GuardedOptimizer
 from hexad.train.processes import Processes
 
 __all__ = ["Moving", "under"]
@@ -23,7 +23,9 @@ class Moving:
         optimizers: one a player.
     """
 
-    def __init__(self, model: GenerativeModel, average: GenerativeModel, optimizers: Mapping[str, GuardedAdam]) -> None:
+    def __init__(
+        self, model: GenerativeModel, average: GenerativeModel, optimizers: Mapping[str, GuardedOptimizer]
+    ) -> None:
         self.model, self.average, self.optimizers = model, average, optimizers
 
     def tensors(self) -> dict[str, Tensor]:

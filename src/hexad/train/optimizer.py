@@ -1,8 +1,11 @@
-"""Adam for one player, with the clipping of its gradient and the guard against values that are not finite folded in."""
+"""The optimizers of one player, with the clipping of its gradient and the guard against values that are not finite
+folded in.
+"""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 import torch
@@ -10,15 +13,17 @@ from torch import Tensor, nn
 
 from hexad.train.settings import Settings
 
-__all__ = ["GuardedAdam"]
+__all__ = ["GuardedAdam", "GuardedOptimizer", "GuardedSGD", "optimizer_of"]
 
 
-class GuardedAdam:
-    """Fused Adam (Kingma and Ba, 2015) that never waits for the device.
+class GuardedOptimizer(ABC):
+    """A fused kernel that never waits for the device.
 
     The norm of the gradient stays on the device: where it exceeds ``clip`` the fused kernel divides by their ratio,
     and where it is not finite the kernel skips the update. ``bad`` holds the first such step, for the host to read
     when it likes.
+
+    To implement one: fill ``moments`` with lists of a tensor a parameter, and give :meth:`update`.
 
     Args:
         parameters: of one player.
@@ -30,11 +35,22 @@ class GuardedAdam:
         self.settings = settings
         device = self.parameters[0].device
         self.weights = [p.data for p in self.parameters]
-        self.moments = {key: [torch.zeros_like(w) for w in self.weights] for key in ("exp_avg", "exp_avg_sq")}
-        self.moments["step"] = [torch.zeros((), device=device) for _ in self.weights]
+        self.moments: dict[str, list[Tensor]] = {}
         self.bad = torch.full((), -1, dtype=torch.int64, device=device)
         self.loss = self.norm = torch.zeros((), device=device)
         self.rate = settings.lr
+
+    @abstractmethod
+    def update(
+        self, weights: list[Tensor], grads: list[Tensor], moments: list[list[Tensor]], scale: Tensor, skipped: Tensor
+    ) -> None:
+        """Move weights at ``rate`` by their gradients divided by ``scale``; nothing moves where ``skipped`` is 1.
+
+        Args:
+            weights, grads: those of the parameters that have a gradient.
+            moments: their moments, a list a kind.
+            scale, skipped: on the device.
+        """
 
     def zero(self) -> None:
         """Forget the gradients."""
@@ -54,32 +70,13 @@ class GuardedAdam:
         self.rate = factor * self.scheduled(fraction)
         rows = zip(self.parameters, self.weights, *self.moments.values(), strict=True)
         moved = [(p.grad, *of_it) for p, *of_it in rows if p.grad is not None]
-        grads, weights, first, second, steps = (list(column) for column in zip(*moved, strict=True))
+        grads, weights, *moments = (list(column) for column in zip(*moved, strict=True))
         self.norm = torch.stack(torch._foreach_norm(grads)).norm()
         self.loss = loss.detach()
         broken = ~torch.isfinite(self.norm + self.loss)
         self.bad = torch.where(broken & (self.bad < 0), number, self.bad)
         ratio = (self.norm / self.settings.clip).clamp(min=1.0) if self.settings.clip else torch.ones_like(self.norm)
-        skipped = broken.float()
-        # what torch.optim.Adam does around this kernel takes as long as the kernel
-        torch._foreach_add_(steps, 1 - skipped)
-        torch._fused_adam_(
-            weights,
-            grads,
-            first,
-            second,
-            [],
-            steps,
-            lr=self.rate,
-            beta1=self.settings.betas[0],
-            beta2=self.settings.betas[1],
-            weight_decay=0.0,
-            eps=1e-8,
-            amsgrad=False,
-            maximize=False,
-            grad_scale=ratio.float(),
-            found_inf=skipped,
-        )
+        self.update(weights, grads, moments, ratio.float(), broken.float())
 
     def forget(self) -> None:
         """Forget the moments, and what was not finite."""
@@ -101,3 +98,65 @@ class GuardedAdam:
             if tensors[name].shape != mine.shape:
                 raise ValueError(f"{name} of the optimizer is not of its shape {tuple(mine.shape)}")
             mine.copy_(tensors[name])
+
+
+class GuardedAdam(GuardedOptimizer):
+    """Adam (Kingma and Ba, 2015)."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], settings: Settings) -> None:
+        super().__init__(parameters, settings)
+        self.moments = {key: [torch.zeros_like(w) for w in self.weights] for key in ("exp_avg", "exp_avg_sq")}
+        self.moments["step"] = [torch.zeros((), device=self.bad.device) for _ in self.weights]
+
+    def update(
+        self, weights: list[Tensor], grads: list[Tensor], moments: list[list[Tensor]], scale: Tensor, skipped: Tensor
+    ) -> None:
+        """Move weights by their first moments over the roots of their second ones."""
+        first, second, steps = moments
+        # what torch.optim.Adam does around this kernel takes as long as the kernel
+        torch._foreach_add_(steps, 1 - skipped)
+        torch._fused_adam_(
+            weights,
+            grads,
+            first,
+            second,
+            [],
+            steps,
+            lr=self.rate,
+            beta1=self.settings.betas[0],
+            beta2=self.settings.betas[1],
+            weight_decay=0.0,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+            grad_scale=scale,
+            found_inf=skipped,
+        )
+
+
+class GuardedSGD(GuardedOptimizer):
+    """Plain stochastic gradient descent, without momentum (Robbins and Monro, 1951)."""
+
+    def update(
+        self, weights: list[Tensor], grads: list[Tensor], moments: list[list[Tensor]], scale: Tensor, skipped: Tensor
+    ) -> None:
+        """Move weights against their gradients."""
+        torch._fused_sgd_(
+            weights,
+            grads,
+            [],
+            weight_decay=0.0,
+            momentum=0.0,
+            lr=self.rate,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+            is_first_step=True,
+            grad_scale=scale,
+            found_inf=skipped,
+        )
+
+
+def optimizer_of(parameters: Iterable[nn.Parameter], settings: Settings) -> GuardedOptimizer:
+    """Return the optimizer of a player's parameters that the settings name."""
+    return {"adam": GuardedAdam, "sgd": GuardedSGD}[settings.optimizer](parameters, settings)

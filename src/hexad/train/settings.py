@@ -20,11 +20,12 @@ class Settings(BaseModel):
     """Options of the training loop, the same for every model.
 
     Args:
-        lr: learning rate of Adam, of every player.
+        lr: learning rate of every player.
         batch_size: records a step.
         ema: decay of the average of the weights (0: off), shortened at the start to (1 + t) / (10 + t).
         clip: largest norm of a player's gradient (0: off).
         schedule: ``cosine`` (to 0 at the end of the budget), ``linear`` (the same, straight) or ``constant``.
+        optimizer: ``adam``, or ``sgd``: plain descent without momentum.
         betas: decay rates of Adam's moments.
         validate_every: steps between validations under a budget of steps; 0: some twenty in all. A budget of time
             spends at most a tenth of itself on them.
@@ -42,6 +43,7 @@ class Settings(BaseModel):
     ema: Decay = 0.99
     clip: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    optimizer: Literal["adam", "sgd"] = "adam"
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     validate_every: int = Field(default=0, ge=0)
     log_every: int = Field(default=20, ge=1)

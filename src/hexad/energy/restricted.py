@@ -1,0 +1,353 @@
+r"""What all restricted Boltzmann machines share (Smolensky, 1986; Hinton, 2002; Welling, Rosen-Zvi and Hinton, 2004).
+
+Binary hidden units h over visible units v whose law given h is of an exponential family with statistics T(v):
+
+.. math::
+
+    -E(v, h) = b^\top T(v) + \log c_0(v) + c^\top h + (T(v) - \mu)^\top W h,\qquad
+    \log p(v \mid h) = \eta^\top T(v) + \log c_0(v) - A(\eta),\quad \eta = b + W h
+
+    F(v) = -b^\top T(v) - \log c_0(v) - \sum_j \log\left(1 + e^{a_j}\right),\quad a = c + W^\top (T(v) - \mu)
+
+:math:`-\nabla \log p` is the free energy's gradient on the data less that on the model, which chains of Gibbs sweeps
+stand for. With the mean hidden activation :math:`\lambda` as a second offset the *centred* direction treats a bit and
+its complement alike, see :mod:`hexad.energy.contrast`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from hexad.energy.base import EnergyModel, Partition
+from hexad.energy.contrast import Contrast
+from hexad.energy.path import annealed_path
+from hexad.event import Event
+from hexad.mcmc import Bridge, anneal, bernoulli, sandwich
+from hexad.model import Trajectory
+from hexad.randomness import fresh
+
+__all__ = ["ENUMERATED", "RestrictedBridge", "RestrictedMachine", "binary_states"]
+
+ENUMERATED = 16  # the most binary units that are summed over: 65,536 states
+
+
+class RestrictedMachine(EnergyModel):
+    r"""Binary hidden units over visible units of an exponential family, with closed-form contrastive gradients.
+
+    The loss of a record is its free energy less the mean free energy of the negatives; its gradient is the
+    contrastive one (persistent chains: Tieleman, 2008; centred: Melchior, Fischer and Wiskott, 2016).
+
+    To implement one: pass the number of statistics to ``super().__init__`` and give :meth:`draw`, :meth:`mean`,
+    :meth:`log_normaliser` and :meth:`independent`; where T(v) is not v, :meth:`statistics`; where the carrier is not
+    1, :meth:`log_carrier`. Both may have parameters of their own: their gradient is autograd's. Few visible states are
+    listed by :meth:`visible_states`.
+
+    Args:
+        event: what one record is.
+        statistics: S, the length of T(v).
+        hidden: number of hidden units.
+        chains: where negatives come from: ``persistent`` chains, a buffer that ``after_step`` advances by ``k``
+            sweeps, or ``data``: ``k`` sweeps that start at the batch.
+        k: sweeps a step.
+        centred: whether offsets are taken off the units.
+        particles: number of persistent chains.
+        rate: of the moving average of the hidden offset.
+        sample_steps: sweeps that make a sample, from the independent base at inverse temperature 0 to the model.
+        columns: D, the length of v; None: that of a record.
+
+    Raises:
+        ValueError: an unknown kind of chains.
+    """
+
+    base_bias: Tensor
+    visible_offset: Tensor
+    hidden_offset: Tensor
+    chain_states: Tensor
+
+    def __init__(
+        self,
+        event: Event,
+        statistics: int,
+        hidden: int = 128,
+        chains: Literal["persistent", "data"] = "persistent",
+        k: int = 1,
+        centred: bool = False,
+        particles: int = 100,
+        rate: float = 0.01,
+        sample_steps: int = 400,
+        columns: int | None = None,
+    ) -> None:
+        super().__init__(event)
+        if chains not in ("persistent", "data"):
+            raise ValueError(f"chains: expected persistent or data, got {chains!r}")
+        self.hidden, self.chains, self.k, self.centred = hidden, chains, k, centred
+        self.rate, self.sample_steps = rate, sample_steps
+        self.weight = nn.Parameter(0.01 * torch.randn(statistics, hidden))
+        self.visible_bias = nn.Parameter(torch.zeros(statistics))
+        self.hidden_bias = nn.Parameter(torch.zeros(hidden))
+        self.register_buffer("base_bias", torch.zeros(statistics))
+        self.register_buffer("visible_offset", torch.zeros(statistics))
+        self.register_buffer("hidden_offset", torch.full((hidden,), 0.5 if centred else 0.0))
+        self.register_buffer("chain_states", torch.zeros(particles, event.dims if columns is None else columns))
+
+    # -- the visible units: what a machine gives -------------------------------------------------------------------
+
+    def statistics(self, v: Tensor) -> Tensor:
+        """Return T(v) of visible units (batch, D), (batch, S)."""
+        return v
+
+    def log_carrier(self, v: Tensor) -> Tensor:
+        """Return log c_0(v), (batch,)."""
+        return v.new_zeros(len(v))
+
+    @abstractmethod
+    def draw(self, eta: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Return visible units at natural parameters (batch, S), one draw each, (batch, D)."""
+
+    @abstractmethod
+    def mean(self, eta: Tensor) -> Tensor:
+        """Return the expectation of T(v) at natural parameters (batch, S), (batch, S)."""
+
+    @abstractmethod
+    def log_normaliser(self, eta: Tensor) -> Tensor:
+        """Return A of natural parameters (batch, S), (batch,)."""
+
+    @abstractmethod
+    def independent(self, v: Tensor) -> Tensor:
+        """Return the natural parameters of independent columns fitted to records (n, D), (S,) in float64."""
+
+    def visible_states(self) -> list[Tensor] | None:
+        """Return all states of the visible units in parts, (rows, D) each, where there are at most 2^16, else None."""
+        return None
+
+    # -- the machine -----------------------------------------------------------------------------------------------
+
+    def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
+        """Set the visible biases, the base and the offset to independent columns, and draw the chains from them."""
+        generator = fresh(generator, self.device)
+        with torch.no_grad():
+            eta = self.independent(self.visible(x))
+            for bias in (self.base_bias, self.visible_bias):
+                bias.copy_(eta)
+            if self.centred:
+                self.visible_offset.copy_(self.mean(eta[None])[0])
+            self.chain_states.copy_(self.draw(self.base_bias.expand(len(self.chain_states), -1), generator))
+
+    def visible(self, x: Tensor) -> Tensor:
+        """Return the visible units of records (batch, \\*event.shape), (batch, D)."""
+        return x.flatten(1)
+
+    def activation(self, v: Tensor) -> Tensor:
+        """Return a, the logits of the hidden units given v (batch, D), (batch, H)."""
+        t = self.statistics(v)
+        return torch.addmm(self.hidden_bias, t - self.visible_offset if self.centred else t, self.weight)
+
+    def hidden_probability(self, v: Tensor) -> Tensor:
+        """Return P(h = 1 | v), (batch, H)."""
+        return torch.sigmoid(self.activation(v))
+
+    def natural(self, h: Tensor) -> Tensor:
+        """Return the natural parameters of the visible units given h (batch, H), (batch, S)."""
+        return torch.addmm(self.visible_bias, h, self.weight.T)
+
+    def negatives(self) -> Tensor | None:
+        """Return the persistent chains, (particles, D), where there are any."""
+        return self.chain_states if self.chains == "persistent" else None
+
+    def free_energy(self, v: Tensor) -> Tensor:
+        """Return F(v) of visible units (batch, D), (batch,)."""
+        return -(self.statistics(v) @ self.visible_bias) - self.log_carrier(v) - softplus(self.activation(v)).sum(1)
+
+    def energy(self, x: Tensor) -> Tensor:
+        """Return the free energy F(v), (batch,)."""
+        return self.free_energy(self.visible(x))
+
+    def loss(
+        self,
+        x: Tensor,
+        *,
+        player: str = "model",
+        context: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return F(x) less the mean of F over the negatives, (batch,), with the contrastive gradient."""
+        v = self.visible(x)
+        with torch.no_grad():
+            negative = (
+                self.chain_states
+                if self.chains == "persistent"
+                else self.sweep(v, self.k, fresh(generator, self.device))
+            )
+        return self.contrast(v, negative)
+
+    def contrast(self, v: Tensor, negative: Tensor) -> Tensor:
+        """Return F of visible units (batch, D) less its mean over negatives (m, D), with the contrastive gradient."""
+        loss: Tensor = Contrast.apply(
+            self.statistics(v),
+            self.statistics(negative),
+            self.weight,
+            self.visible_bias,
+            self.hidden_bias,
+            self.visible_offset,
+            self.hidden_offset,
+        )
+        return loss - self.log_carrier(v) + self.log_carrier(negative).mean()
+
+    @torch.no_grad()
+    def after_step(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
+        """Advance the chains by k sweeps, and the hidden offset towards the mean activation on the batch."""
+        generator = fresh(generator, self.device)
+        if self.chains == "persistent":
+            self.chain_states.copy_(self.sweep(self.chain_states, self.k, generator))
+        if self.centred:
+            self.hidden_offset.lerp_(self.hidden_probability(self.visible(x)).mean(0), self.rate)
+
+    def sweep(self, v: Tensor, sweeps: int, generator: torch.Generator | None) -> Tensor:
+        """Return visible units (batch, D) after Gibbs sweeps at the model."""
+        for _ in range(sweeps):
+            v = self.draw(self.natural(bernoulli(self.hidden_probability(v), generator)), generator)
+        return v
+
+    def bridge(self) -> RestrictedBridge:
+        """Return the path from independent columns at the fitted biases (t = 0) to the model (t = 1)."""
+        return RestrictedBridge(self)
+
+    # -- log Z -----------------------------------------------------------------------------------------------------
+
+    def log_partition(
+        self, *, generator: torch.Generator | None = None, budget: int | None = None, effort: float = 1.0
+    ) -> Partition:
+        """Return log Z: summed where :meth:`enumerated` does, else annealed from both ends."""
+        exact = self.enumerated()
+        if exact is not None:
+            return exact
+        generator = fresh(generator, self.device)
+        bridge, runs = self.bridge(), max(2, min(100, budget or 100))
+        # multiplications: at most 1.6e11 a direction, some seconds of one core
+        work = 2 * runs * self.weight.numel()
+        count = max(20, int(effort * min(4_000, max(500, 1.6e11 / work))))
+        times = torch.linspace(0, 1, count + 1, dtype=torch.float64).tolist()
+        with torch.no_grad():
+            forward, _ = anneal(bridge, bridge.base(runs, generator), times, generator=generator)
+            end = bridge.target(runs, count // 4, generator)
+            reverse, _ = anneal(bridge, end, times, reverse=True, generator=generator)
+        return Partition.annealed(sandwich(forward, reverse), bridge.log_z_base(), f"{count} temperatures")
+
+    @torch.no_grad()
+    def enumerated(self) -> Partition | None:
+        """Return log Z summed over the side with fewer states, at most 2^16 of them, else None; the sum over the other
+        side has a closed form.
+        """
+        visible = self.visible_states()
+        if visible is not None and (self.hidden > ENUMERATED or sum(map(len, visible)) < 2**self.hidden):
+            side, parts = "visible", [self._log_weight(v) for v in visible]
+        elif self.hidden <= ENUMERATED:
+            side, parts = "hidden", [self._log_weight_hidden(h) for h in binary_states(self.hidden, self.weight)]
+        else:
+            return None
+        value = float(torch.logsumexp(torch.stack([torch.logsumexp(part, 0) for part in parts]), 0))
+        return Partition(value, value, value, protocol=f"log Z summed over all states of the {side} units")
+
+    def _log_weight(self, v: Tensor) -> Tensor:
+        """Return -F of visible units (batch, D), (batch,) in float64."""
+        t, w = self.statistics(v).double(), self.weight.double()
+        a = torch.addmm(self.hidden_bias.double(), t - self.visible_offset.double(), w)
+        return t @ self.visible_bias.double() + self.log_carrier(v).double() + softplus(a).sum(1)
+
+    def _log_weight_hidden(self, h: Tensor) -> Tensor:
+        r"""Return the log of the sum over v, :math:`(c - W^\top\mu)^\top h + A(b + W h)`, (batch,) in float64."""
+        h, w = h.double(), self.weight.double()
+        c = self.hidden_bias.double() - self.visible_offset.double() @ w
+        return h @ c + self.log_normaliser(torch.addmm(self.visible_bias.double(), h, w.T))
+
+    # -- samples ---------------------------------------------------------------------------------------------------
+
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Return the last state of :meth:`path`."""
+        return self.path(n, context=context, generator=generator).states[-1]
+
+    @torch.no_grad()
+    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
+        """Return Gibbs sweeps from the base: half of them anneal, half are at the model; 20 of them are shown."""
+        generator, bridge = fresh(generator, self.device), self.bridge()
+        return annealed_path(
+            bridge, bridge.base(n, generator), self.sample_steps, lambda state: self.record(state.v), generator
+        )
+
+    def record(self, v: Tensor) -> Tensor:
+        """Return the records of visible units (batch, D), (batch, \\*event.shape)."""
+        return v.unflatten(1, self.event.shape)
+
+    def extra_repr(self) -> str:
+        """Return the sizes and how it is trained."""
+        kind = "centred, " if self.centred else ""
+        return f"visible={self.chain_states.shape[1]}, hidden={self.hidden}, {kind}chains={self.chains}, k={self.k}"
+
+
+def binary_states(units: int, like: Tensor, size: int = 8192) -> list[Tensor]:
+    """Return all states of binary units, in parts of at most ``size`` rows, (rows, units) each, typed as ``like``."""
+    bits = torch.arange(units, device=like.device)
+    codes = torch.arange(2**units, device=like.device).split(size)
+    return [((code[:, None] >> bits) & 1).to(like.dtype) for code in codes]
+
+
+@dataclass(frozen=True)
+class RestrictedState:
+    """Visible units with the logits of their hidden ones."""
+
+    v: Tensor
+    a: Tensor
+
+
+class RestrictedBridge(Bridge[RestrictedState]):
+    r"""The path of Salakhutdinov and Murray (2008).
+
+    .. math:: \log f_t(v) = T(v)^\top((1-t) b_0 + t b) + \log c_0(v) + \sum_j \log(1 + e^{t a_j})
+
+    The weights stay as they are: a temperature scales the pre-activations.
+    """
+
+    def __init__(self, model: RestrictedMachine) -> None:
+        self.model = model
+        self.tilt = model.visible_bias.detach() - model.base_bias
+
+    def log_z_base(self) -> float:
+        """Return log Z at t = 0."""
+        base = self.model.log_normaliser(self.model.base_bias.double()[None])
+        return float(base[0]) + self.model.hidden * math.log(2)
+
+    def state(self, v: Tensor) -> RestrictedState:
+        """Return visible units (batch, D) as a state."""
+        return RestrictedState(v, self.model.activation(v).detach())
+
+    def base(self, n: int, generator: torch.Generator | None) -> RestrictedState:
+        """Return n exact samples at t = 0."""
+        return self.state(self.model.draw(self.model.base_bias.expand(n, -1), generator))
+
+    def target(self, n: int, sweeps: int, generator: torch.Generator) -> RestrictedState:
+        """Return n chain states at t = 1: from the training chains where there are any, after some more sweeps."""
+        model = self.model
+        if model.chains == "persistent":
+            v = model.chain_states[torch.arange(n, device=model.device) % len(model.chain_states)]
+        else:
+            v = model.visible(model.path(n, generator=generator).states[-1])
+        return self.state(model.sweep(v, sweeps, generator))
+
+    def log_ratio(self, state: RestrictedState, t: float, u: float) -> Tensor:
+        """Return log f_u - log f_t at the state, (batch,)."""
+        tilt = self.model.statistics(state.v) @ self.tilt
+        return (u - t) * tilt + (softplus(u * state.a) - softplus(t * state.a)).sum(1)
+
+    def move(self, state: RestrictedState, t: float, generator: torch.Generator | None) -> RestrictedState:
+        """Return the state after one sweep over both blocks at t."""
+        model = self.model
+        h = bernoulli(torch.sigmoid(t * state.a), generator)
+        eta = torch.addmm(model.base_bias + t * self.tilt, h, model.weight.detach().T, alpha=t)
+        return self.state(model.draw(eta, generator))
