@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -28,9 +29,16 @@ def real_data() -> Path:
 
 @functools.cache
 def source(name: str) -> hexad.Data:
-    """Return a built-in data set, loaded once; ``NAME as LAYOUT`` in another layout."""
+    """Return a built-in data set, loaded once; ``NAME as LAYOUT`` in another layout, ``NAME given COLUMN`` of it."""
+    name, _, column = name.partition(" given ")
     name, _, layout = name.partition(" as ")
-    return hexad.load_data(name, **({"layout": layout} if layout else {}))
+    return hexad.load_data(name, **({"layout": layout} if layout else {}), **({"context": column} if column else {}))
+
+
+def known(data: hexad.Data, n: int, split: str = "test") -> dict[str, np.ndarray] | None:
+    """Return what the first n records of a split are conditioned on, or None for unconditional data."""
+    given = data.known(split)
+    return None if given is None else {name: values[:n] for name, values in given.items()}
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from hexad.energy.base import EnergyModel, Partition
 from hexad.energy.boltzmann import BoltzmannMachine
 from hexad.energy.bounded import BoundedEnergy
+from hexad.energy.class_rbm import ClassRBM
 from hexad.energy.ebm import EBM
 from hexad.energy.losses import DECISION_LOSSES, decision_loss
 from hexad.energy.maxwell_boltzmann import MaxwellBoltzmann
@@ -16,6 +17,7 @@ __all__ = [
     "RBM",
     "BoltzmannMachine",
     "BoundedEnergy",
+    "ClassRBM",
     "EnergyModel",
     "MaxwellBoltzmann",
     "Partition",

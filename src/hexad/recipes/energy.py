@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.checks import InputError
-from hexad.energy import EBM, RBM, BoltzmannMachine
+from hexad.energy import EBM, RBM, BoltzmannMachine, ClassRBM
 from hexad.event import Event
 from hexad.recipes.base import Recipe
 
@@ -64,9 +63,25 @@ def boltzmann(
     particles: Count = 100,
 ) -> BoltzmannMachine:
     """Return a machine with couplings between all units, fully visible unless hidden units are asked for."""
-    if objective == "pseudo" and hidden:
-        raise InputError(f"option objective='pseudo' of boltzmann: not with hidden units; leave out hidden={hidden}")
     return BoltzmannMachine(event, hidden, objective, k, order, particles)
+
+
+def class_rbm(
+    event: Event,
+    *,
+    hidden: Count | None = None,
+    objective: Literal["hybrid", "generative", "discriminative"] = "hybrid",
+    alpha: Annotated[float, Field(gt=0)] = 0.01,
+    k: Count = 1,
+    particles: Count = 100,
+    context: int = 0,
+) -> ClassRBM:
+    """Return a machine of records and their labels with about as many hidden units as there are columns."""
+    if context < 2:
+        raise InputError(
+            f"class-rbm tells classes apart, and the label has {context or 'no'} values; expected two or more"
+        )
+    return ClassRBM(event, context, hidden or min(256, max(32, event.dims)), objective, alpha, k, particles)
 
 
 RECIPES = (
@@ -94,5 +109,15 @@ RECIPES = (
         can=("log-likelihood", "energy"),
         settings={"lr": 5e-3, "batch_size": 100},
         first_up_to=100,
+    ),
+    Recipe(
+        "class-rbm",
+        "energy",
+        class_rbm,
+        schemes={"binary": "identity"},
+        can=("log-likelihood", "energy", "decide"),
+        settings={"lr": 5e-3, "batch_size": 100},
+        needs_context=True,
+        needs_label=True,
     ),
 )
