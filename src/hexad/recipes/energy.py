@@ -77,10 +77,6 @@ def class_rbm(
     context: int = 0,
 ) -> ClassRBM:
     """Return a machine of records and their labels with about as many hidden units as there are columns."""
-    if context < 2:
-        raise InputError(
-            f"class-rbm tells classes apart, and the label has {context or 'no'} values; expected two or more"
-        )
     return ClassRBM(event, context, hidden or min(256, max(32, event.dims)), objective, alpha, k, particles)
 
 
