@@ -23,10 +23,11 @@ def rbm(
     k: Count = 1,
     centred: bool = False,
     particles: Count = 100,
+    start: Literal["columns", "zero"] = "columns",
 ) -> RBM:
     """Return a Bernoulli machine with about as many hidden units as there are columns."""
     units = hidden[0] if isinstance(hidden, tuple) else hidden
-    return RBM(event, units or min(256, max(32, event.dims)), chains, k, centred, particles)
+    return RBM(event, units or min(256, max(32, event.dims)), chains, k, centred, particles, start=start)
 
 
 def ebm(
