@@ -60,6 +60,7 @@ CASES = (
     Case("rbm", ("binary",), {"hidden": 8}),
     Case("boltzmann", ("binary",)),
     Case("class-rbm", ("labelled",), {"hidden": 8}),
+    Case("dbm", ("binary",), {"hidden": [8, 4]}),
     Case("ebm", ("real", "ordinal"), {"hidden": [32, 32]}),
     Case("vae", ("real", "ordinal", "binary"), {"hidden": [32], "latent": 4}),
     Case("gan", ("real", "ordinal", "binary"), {"hidden": [32, 32]}),

@@ -4,6 +4,7 @@ from hexad.energy.base import EnergyModel, Partition
 from hexad.energy.boltzmann import BoltzmannMachine
 from hexad.energy.bounded import BoundedEnergy
 from hexad.energy.class_rbm import ClassRBM
+from hexad.energy.dbm import DBM
 from hexad.energy.ebm import EBM
 from hexad.energy.losses import DECISION_LOSSES, decision_loss
 from hexad.energy.maxwell_boltzmann import MaxwellBoltzmann
@@ -12,6 +13,7 @@ from hexad.energy.rbm import RBM
 from hexad.energy.restricted import RestrictedMachine
 
 __all__ = [
+    "DBM",
     "DECISION_LOSSES",
     "EBM",
     "RBM",

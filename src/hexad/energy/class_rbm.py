@@ -72,7 +72,7 @@ class ClassRBM(RestrictedMachine, Decider):
         units = event.dims + context
         super().__init__(event, units, hidden, k=k, particles=particles, sample_steps=sample_steps, columns=units)
         self.classes, self.objective, self.alpha = context, objective, alpha
-        self.chain_states.copy_(self.draw(torch.zeros_like(self.chain_states), None))
+        self.start_chains(self.draw(torch.zeros_like(self.chain_states), None))
         self._of_classes: dict[tuple[str, int | None], tuple[Partition, ...]] = {}
 
     # -- the visible units: bits, and behind them a label ------------------------------------------------------------
@@ -109,10 +109,6 @@ class ClassRBM(RestrictedMachine, Decider):
     def record(self, v: Tensor) -> Tensor:
         """Return the records of visible units (batch, D + C), (batch, \\*event.shape)."""
         return v[:, : self.event.dims].unflatten(1, self.event.shape)
-
-    def negatives(self) -> Tensor:
-        """Return the bits of the persistent chains, (particles, D)."""
-        return self.chain_states[:, : self.event.dims]
 
     def joined(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the visible units of records (batch, D) with labels (batch, C) or one label (C,) for all."""
@@ -167,7 +163,7 @@ class ClassRBM(RestrictedMachine, Decider):
         total = x.new_zeros(len(x))
         if self.objective != "discriminative":
             weight = self.alpha if self.objective == "hybrid" else 1.0
-            total = weight * self.contrast(self.joined(x.flatten(1), context), self.chain_states)
+            total = weight * self.contrast(self.joined(x.flatten(1), context), self.chain_states, self._recall())
         if self.objective != "generative":
             total = total - (self.log_posterior(x) * context).sum(1)
         return total

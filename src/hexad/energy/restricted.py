@@ -181,12 +181,21 @@ class RestrictedMachine(EnergyModel):
         """Return P(h = 1 | v), (batch, H)."""
         return torch.sigmoid(self.activation(v))
 
+    def hidden_mean(self, x: Tensor) -> Tensor:
+        """Return the mean activation of the hidden units on records, (H,)."""
+        return self.hidden_probability(self.visible(x)).mean(0)
+
     def natural(self, h: Tensor) -> Tensor:
         """Return the natural parameters of the visible units given h (batch, H), (batch, S)."""
         return torch.addmm(self.visible_bias, h, self.weight.T)
 
     def negatives(self) -> Tensor | None:
-        """Return the chains of the model, (particles, D), where there are any."""
+        """Return the records of the model's chains, (particles, columns), where there are any."""
+        chains = self.model_chains()
+        return None if chains is None else self.record(chains).flatten(1)
+
+    def model_chains(self) -> Tensor | None:
+        """Return the visible units of the model's chains, (particles, D), where there are any."""
         if self.chains == "tempered":
             return self.chain_states[: self.particles]
         return self.chain_states if self.chains == "persistent" else None
@@ -209,7 +218,7 @@ class RestrictedMachine(EnergyModel):
     ) -> Tensor:
         """Return F(x) less the mean of F over the negatives, (batch,), with the contrastive gradient."""
         v = self.visible(x)
-        negative = self.negatives()
+        negative = self.model_chains()
         if negative is None:
             with torch.no_grad():
                 negative = self.sweep(v, self.k, fresh(generator, self.device))
@@ -244,7 +253,7 @@ class RestrictedMachine(EnergyModel):
         elif self.chains == "tempered":
             self._temper(generator)
         if self.centred:
-            self.hidden_offset.lerp_(self.hidden_probability(self.visible(x)).mean(0), self.rate)
+            self.hidden_offset.lerp_(self.hidden_mean(x), self.rate)
 
     def _advance(self, generator: torch.Generator) -> None:
         """Move the chains by k sweeps h -> v -> h'. Their h was drawn before the weights moved, which takes one product
@@ -419,7 +428,7 @@ class RestrictedBridge(Bridge[RestrictedState]):
     def target(self, n: int, sweeps: int, generator: torch.Generator) -> RestrictedState:
         """Return n chain states at t = 1: from the training chains where there are any, after some more sweeps."""
         model = self.model
-        chains = model.negatives()
+        chains = model.model_chains()
         if chains is not None:
             v = chains[torch.arange(n, device=model.device) % len(chains)]
         else:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.energy import EBM, RBM, BoltzmannMachine, ClassRBM
+from hexad.energy import DBM, EBM, RBM, BoltzmannMachine, ClassRBM
 from hexad.event import Event
 from hexad.recipes.base import Recipe
 
@@ -81,6 +81,22 @@ def class_rbm(
     return ClassRBM(event, context, hidden or min(256, max(32, event.dims)), objective, alpha, k, particles)
 
 
+def dbm(
+    event: Event,
+    *,
+    hidden: tuple[Count, Count] | None = None,
+    chains: Literal["persistent", "tempered"] = "persistent",
+    k: Count = 1,
+    centred: bool = True,
+    particles: Count = 100,
+    updates: Count = 10,
+    pretrain: Annotated[int, Field(ge=0)] = 0,
+) -> DBM:
+    """Return a machine of two layers: as many units as there are columns, and half of it, within limits."""
+    first = min(256, max(32, event.dims))
+    return DBM(event, hidden or (first, first // 2), chains, k, centred, particles, updates=updates, pretrain=pretrain)
+
+
 RECIPES = (
     Recipe(
         "rbm",
@@ -116,5 +132,13 @@ RECIPES = (
         settings={"lr": 5e-3, "batch_size": 100},
         needs_context=True,
         needs_label=True,
+    ),
+    Recipe(
+        "dbm",
+        "energy",
+        dbm,
+        schemes={"binary": "identity"},
+        can=("log-likelihood", "energy"),
+        settings={"lr": 2e-3, "batch_size": 100},
     ),
 )
