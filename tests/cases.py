@@ -61,6 +61,8 @@ CASES = (
     Case("boltzmann", ("binary",)),
     Case("class-rbm", ("labelled",), {"hidden": 8}),
     Case("dbm", ("binary",), {"hidden": [8, 4]}),
+    Case("gaussian-rbm", ("real",), {"hidden": 8, "replicas": 4}),
+    Case("potts-rbm", ("ordinal",), {"hidden": 8}),
     Case("ebm", ("real", "ordinal"), {"hidden": [32, 32]}),
     Case("vae", ("real", "ordinal", "binary"), {"hidden": [32], "latent": 4}),
     Case("gan", ("real", "ordinal", "binary"), {"hidden": [32, 32]}),

@@ -6,9 +6,11 @@ from hexad.energy.bounded import BoundedEnergy
 from hexad.energy.class_rbm import ClassRBM
 from hexad.energy.dbm import DBM
 from hexad.energy.ebm import EBM
+from hexad.energy.gaussian_rbm import GaussianRBM
 from hexad.energy.losses import DECISION_LOSSES, decision_loss
 from hexad.energy.maxwell_boltzmann import MaxwellBoltzmann
 from hexad.energy.mean_field import mean_field, mean_field_bound, tap, tap_log_z
+from hexad.energy.potts_rbm import PottsRBM
 from hexad.energy.rbm import RBM
 from hexad.energy.restricted import RestrictedMachine
 
@@ -21,8 +23,10 @@ __all__ = [
     "BoundedEnergy",
     "ClassRBM",
     "EnergyModel",
+    "GaussianRBM",
     "MaxwellBoltzmann",
     "Partition",
+    "PottsRBM",
     "RestrictedMachine",
     "decision_loss",
     "mean_field",

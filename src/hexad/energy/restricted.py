@@ -283,7 +283,7 @@ class RestrictedMachine(EnergyModel):
 
     def _where(self) -> object:
         """Return what tells whether activations of the chains still are those of these weights and states."""
-        tensors = (self.weight, self.hidden_bias, self.visible_offset, self.chain_states)
+        tensors = [*self.parameters(), self.visible_offset, self.chain_states]
         return tuple((t.data_ptr(), t._version, t.shape) for t in tensors)
 
     def _recall(self) -> Tensor | None:
@@ -343,11 +343,15 @@ class RestrictedMachine(EnergyModel):
         if visible is not None and (self.hidden > ENUMERATED or sum(map(len, visible)) < 2**self.hidden):
             side, parts = "visible", [self._log_weight(v) for v in visible]
         elif self.hidden <= ENUMERATED:
-            side, parts = "hidden", [self._log_weight_hidden(h) for h in binary_states(self.hidden, self.weight)]
+            side, parts = "hidden", [self._log_weight_hidden(h) for h in self._hidden_states()]
         else:
             return None
         value = float(torch.logsumexp(torch.stack([torch.logsumexp(part, 0) for part in parts]), 0))
         return Partition(value, value, value, protocol=f"log Z summed over all states of the {side} units")
+
+    def _hidden_states(self) -> list[Tensor]:
+        """Return all states of the hidden units, in parts whose natural parameters take some 64 MB."""
+        return binary_states(self.hidden, self.weight, max(64, 2**23 // len(self.weight)))
 
     def _log_weight(self, v: Tensor) -> Tensor:
         """Return -F of visible units (batch, D), (batch,) in float64."""
@@ -415,7 +419,7 @@ class RestrictedBridge(Bridge[RestrictedState]):
     def log_z_base(self) -> float:
         """Return log Z at t = 0."""
         base = self.model.log_normaliser(self.model.base_bias.double()[None])
-        return float(base[0]) + self.model.hidden * math.log(2)
+        return float(base.detach()[0]) + self.model.hidden * math.log(2)
 
     def state(self, v: Tensor) -> RestrictedState:
         """Return visible units (batch, D) as a state."""
