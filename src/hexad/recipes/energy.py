@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -111,9 +111,9 @@ def boltzmann(
     event: Event,
     *,
     hidden: Annotated[int, Field(ge=0)] = 0,
-    objective: Literal[likelihood, pseudo] = "likelihood",
+    objective: Literal["likelihood", "pseudo"] = "likelihood",
     k: Count = 1,
-    order: Literal[sequential, random] = "sequential",
+    order: Literal["sequential", "random"] = "sequential",
     particles: Count = 100,
 ) -> BoltzmannMachine:
     """Return a machine with couplings between all units, fully visible unless hidden units are asked for."""
@@ -124,7 +124,7 @@ def class_rbm(
     event: Event,
     *,
     hidden: Count | None = None,
-    objective: Literal[hybrid, generative, discriminative] = "hybrid",
+    objective: Literal["hybrid", "generative", "discriminative"] = "hybrid",
     alpha: Annotated[float, Field(gt=0)] = 0.01,
     k: Count = 1,
     particles: Count = 100,
@@ -138,7 +138,7 @@ def dbm(
     event: Event,
     *,
     hidden: tuple[Count, Count] | None = None,
-    chains: Literal[persistent, tempered] = "persistent",
+    chains: Literal["persistent", "tempered"] = "persistent",
     k: Count = 1,
     centred: bool = True,
     particles: Count = 100,
