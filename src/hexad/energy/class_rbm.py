@@ -291,17 +291,6 @@ class ClampedBridge(RestrictedBridge):
         """Return log Z of each class at t = 0: that of the machine there without the choice of a label."""
         return super().log_z_base() - float(torch.tensor(self.model.classes).double().log())
 
-    def base(self, n: int, generator: torch.Generator | None) -> RestrictedState:
-        """Return exact samples at t = 0, one for each of the n labels."""
-        eta = self.model.base_bias.expand(n, -1)
-        return self.state(self._held(self.model.draw(eta, generator)))
-
-    def move(self, state: RestrictedState, t: float, generator: torch.Generator | None) -> RestrictedState:
-        """Return the state after one sweep over hidden units and bits at t."""
-        model = self.model
-        h = bernoulli(torch.sigmoid(t * state.a), generator)
-        eta = torch.addmm(model.base_bias + t * self.tilt, h, model.weight.detach().T, alpha=t)
-        return self.state(self._held(model.draw(eta, generator)))
-
-    def _held(self, v: Tensor) -> Tensor:
-        return self.model.joined(v[:, : self.model.event.dims], self.labels)
+    def state(self, v: Tensor) -> RestrictedState:
+        """Return the bits of visible units (n, D + C) beside the labels that are held, as a state."""
+        return super().state(self.model.joined(v[:, : self.model.event.dims], self.labels))
