@@ -4,8 +4,9 @@ The bare loop is what a user would write by hand for the same model: for each pl
 ``loss``, ``backward``, the clipping of the gradient's norm (where the settings ask for it), torch's fused Adam, or SGD
 where that is the optimizer; then ``after_step`` and the average of the weights (where the settings ask for it). Its
 batches are slices of a tensor that was encoded once, beforehand. What Hexad's loop adds, and the ratio shows, is
-everything else: records in a new random order each epoch, preprocessing (with fresh noise in the cells) step by step, random streams that a resume can repeat,
-the guard against values that are not finite, the schedule of the rate, the log line every 20 steps.
+everything else: records in a new random order each epoch, preprocessing (with fresh noise in the cells) step by step,
+random streams that a resume can repeat, the guard against values that are not finite, the schedule of the rate, the log
+line every 20 steps.
 """
 
 from __future__ import annotations
