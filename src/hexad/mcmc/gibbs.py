@@ -24,8 +24,8 @@ def bernoulli(p: Tensor, generator: torch.Generator | None) -> Tensor:
     Returns:
         Draws in the type of ``p``.
     """
-    # a quarter of the time of torch.bernoulli
-    return (torch.rand(p.shape, generator=generator, device=p.device, dtype=p.dtype) < p).to(p.dtype)
+    # a quarter of the time of torch.bernoulli; in place, the comparison needs neither a mask nor its conversion
+    return torch.rand(p.shape, generator=generator, device=p.device, dtype=p.dtype).lt_(p)
 
 
 def block_gibbs(
