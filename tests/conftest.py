@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -29,14 +28,17 @@ def real_data() -> Path:
 
 @functools.cache
 def source(name: str) -> hexad.Data:
-    """Return a built-in data set, loaded once; ``NAME as LAYOUT`` in another layout, ``NAME given COLUMN`` of it."""
-    name, _, column = name.partition(" given ")
+    """Return a built-in data set, loaded once; ``NAME as LAYOUT`` in another layout, ``NAME given COLUMNS`` with a
+    context.
+    """
+    name, _, context = name.partition(" given ")
     name, _, layout = name.partition(" as ")
-    return hexad.load_data(name, **({"layout": layout} if layout else {}), **({"context": column} if column else {}))
+    asked = {"layout": layout, "context": context}
+    return hexad.load_data(name, **{key: value for key, value in asked.items() if value})
 
 
-def known(data: hexad.Data, n: int, split: str = "test") -> dict[str, np.ndarray] | None:
-    """Return what the first n records of a split are conditioned on, or None for unconditional data."""
+def known(data: hexad.Data, n: int, split: str = "test") -> dict[str, Any] | None:
+    """Return the context of the first n records of a split, or None where models are given none."""
     given = data.known(split)
     return None if given is None else {name: values[:n] for name, values in given.items()}
 

@@ -38,11 +38,12 @@ def test_model_keeps_the_contract(case, kind, run):
 
 @pytest.mark.parametrize(("case", "kind"), PAIRS)
 def test_sample_i_does_not_depend_on_n(case, kind, run):
-    fitted, data = run(case.name, kind), source(SOURCES[kind])
-    given = known(data, 3)
-    few, many = fitted.sample(3, seed=1, context=given), fitted.sample(300, seed=1, context=known(data, 300))
+    fitted = run(case.name, kind)
+    data = source(SOURCES[kind])
+    few, many = (fitted.sample(n, seed=1, context=known(data, n)) for n in (3, 300))
     assert np.array_equal(np.asarray(few), np.asarray(many)[:3])
-    assert not np.array_equal(np.asarray(few), np.asarray(fitted.sample(3, seed=2, context=given)))
+    other = fitted.sample(300, seed=2, context=known(data, 300))
+    assert not np.array_equal(np.asarray(many), np.asarray(other))
 
 
 @pytest.mark.parametrize(("case", "kind"), PAIRS)
@@ -60,8 +61,7 @@ def test_samples_come_back_in_the_users_types(case, kind, run):
 
 @pytest.mark.parametrize(("case", "kind"), PAIRS)
 def test_path_ends_at_the_sample(case, kind, run):
-    fitted = run(case.name, kind)
-    given = known(source(SOURCES[kind]), 4)
+    fitted, given = run(case.name, kind), known(source(SOURCES[kind]), 4)
     path = fitted.path(4, seed=3, context=given)
     assert path.states.shape[1] == 4
     assert len(path.labels) == len(path.states) >= 2
@@ -70,13 +70,13 @@ def test_path_ends_at_the_sample(case, kind, run):
 
 @pytest.mark.parametrize(("case", "kind"), PAIRS)
 def test_likelihood_is_stated_the_same_twice_and_with_its_measure(case, kind, run):
-    fitted, test = run(case.name, kind), source(SOURCES[kind]).test[:50]
-    given = known(source(SOURCES[kind]), 50)
+    fitted, data = run(case.name, kind), source(SOURCES[kind])
+    test, given = data.test[:50], known(data, 50)
     if fitted.model.log_likelihood(fitted.preprocessing.encode(fitted.format.encode(test))[0]) is None:
         with pytest.raises(hexad.InputError, match="has no likelihood"):
-            fitted.log_likelihood(test)
+            fitted.log_likelihood(test, context=given)
         return
-    first, second = fitted.log_likelihood(test, given), fitted.log_likelihood(test, given)
+    first, second = (fitted.log_likelihood(test, context=given) for _ in range(2))
     assert torch.equal(first.value, second.value)
     assert first.measure == fitted.event.measure
     for name in ("value", "low", "high", "mc_stderr"):
@@ -89,9 +89,9 @@ def test_likelihood_is_stated_the_same_twice_and_with_its_measure(case, kind, ru
 def test_a_loaded_run_is_the_run(case, kind, tmp_path):
     data = source(SOURCES[kind])
     fitted = hexad.fit(case.name, data, steps=3, out=tmp_path / "run", progress=False, **case.options)
-    loaded, given = hexad.load(tmp_path / "run"), known(data, 4)
-    samples = [np.asarray(model.sample(4, seed=0, context=given)) for model in (fitted, loaded)]
-    assert np.array_equal(*samples)
+    loaded = hexad.load(tmp_path / "run")
+    same = [np.asarray(one.sample(4, seed=0, context=known(data, 4))) for one in (fitted, loaded)]
+    assert np.array_equal(*same)
     assert repr(loaded).startswith(f"Fitted({case.name}, ")
     for name, tensor in fitted.model.state_dict().items():
         assert torch.equal(tensor, loaded.model.state_dict()[name]), name
