@@ -185,6 +185,9 @@ def test_beyond_summing_the_hidden_units_log_p_is_bounded_below(monkeypatch):
     annealed = model.log_likelihood(v, budget=40)
     assert annealed.kind == "lower_bound"
     assert "at the low end of the interval" in annealed.protocol
+    (log_z,) = model._partitions.values()
+    assert log_z.high > log_z.value
+    assert torch.allclose(annealed.value, -model.energy(v).detach() - log_z.high)
     assert torch.all(annealed.value < exact.value)
     with torch.no_grad():
         found = model.validate(v)
