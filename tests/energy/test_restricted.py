@@ -7,11 +7,13 @@ import math
 import pytest
 import torch
 
+import hexad
 from hexad.energy import RBM, GaussianRBM, PottsRBM
 from hexad.energy.restricted import binary_states
 from hexad.energy.tempered import exchange
 from hexad.event import Event, Support
 from hexad.randomness import fork, stream
+from hexad.train import read_tensors
 
 LEVELS = (2, 4, 3)
 EVENTS = {
@@ -242,6 +244,18 @@ def test_what_the_chains_remember_is_what_would_be_computed(kind, chains):
     other.load_state_dict(model.state_dict())
     assert torch.equal(model.loss(x), other.loss(x))
     assert not torch.equal(model.loss(x), remembered)
+
+
+@pytest.mark.parametrize("options", [{}, {"centred": True, "optimizer": "sgd"}, {"chains": "tempered", "replicas": 3}])
+def test_a_run_that_stopped_goes_on_to_the_same_bytes(options, tmp_path):
+    short = {"hidden": 6, "particles": 8, "schedule": "constant", "progress": False, **options}
+    hexad.fit("rbm", "tree", steps=7, out=tmp_path / "whole", **short)
+    hexad.fit("rbm", "tree", steps=4, out=tmp_path / "cut", **short)
+    hexad.fit("rbm", "tree", steps=7, out=tmp_path / "cut", resume=True, **short)
+    whole, cut = ((tmp_path / name / "state.safetensors") for name in ("whole", "cut"))
+    found, expected = read_tensors(cut)[0], read_tensors(whole)[0]
+    assert "model.chain_hidden" in expected
+    assert all(torch.equal(found[name], expected[name]) for name in expected if not name.startswith(("good", "best")))
 
 
 def test_a_gaussian_machine_learns_the_deviations():
