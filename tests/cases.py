@@ -7,7 +7,14 @@ from typing import Any
 
 __all__ = ["CASES", "SOURCES", "Case"]
 
-SOURCES = {"real": "gaussian", "ordinal": "copula", "binary": "tree", "series": "ar2", "picture": "copula as image"}
+SOURCES = {
+    "real": "gaussian",
+    "ordinal": "copula",
+    "binary": "tree",
+    "series": "ar2",
+    "picture": "copula as image",
+    "labelled": "tree given x0",
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,11 @@ CASES = (
     Case("ffjord", ("real", "ordinal"), {"hidden": [16, 16], "ode_steps": 3, "tolerance": 1e-4}),
     Case("residual", ("real", "ordinal"), {"transforms": 2, "hidden": [16, 16]}),
     Case("rbm", ("binary",), {"hidden": 8}),
+    Case("boltzmann", ("binary",)),
+    Case("class-rbm", ("labelled",), {"hidden": 8}),
+    Case("dbm", ("binary",), {"hidden": [8, 4]}),
+    Case("gaussian-rbm", ("real",), {"hidden": 8, "replicas": 4}),
+    Case("potts-rbm", ("ordinal",), {"hidden": 8}),
     Case("ebm", ("real", "ordinal"), {"hidden": [32, 32]}),
     Case("vae", ("real", "ordinal", "binary"), {"hidden": [32], "latent": 4}),
     Case("gan", ("real", "ordinal", "binary"), {"hidden": [32, 32]}),

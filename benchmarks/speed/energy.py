@@ -28,9 +28,10 @@ def _(small: bool) -> Contest:
         BernoulliRBM(hidden, learning_rate=0.01, batch_size=100, n_iter=1, random_state=0).fit(records)
 
     options: dict[str, Any] = {"hidden": hidden, "batch_size": 100, "particles": 100, **PLAIN}
+    options |= {"optimizer": "sgd", "lr": 0.01, "schedule": "constant"}
     return Contest(
         f"an epoch of {100 * steps:,} made-up records, {columns} x {hidden} units, batches and chains of 100, "
-        "persistent, one sweep a step, float32; without average and clip",
+        "persistent, one sweep a step, plain descent, float32; without average and clip",
         our_loop("rbm", data, steps, **options),
         clock(peer_epoch),
         bare_loop("rbm", data, steps, **options),

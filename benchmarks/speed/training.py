@@ -1,11 +1,12 @@
 """A training step of every family beside a bare loop of the same network.
 
 The bare loop is what a user would write by hand for the same model: for each player ``zero_grad``, the model's own
-``loss``, ``backward``, the clipping of the gradient's norm (where the settings ask for it), torch's fused Adam; then
-``after_step`` and the average of the weights (where the settings ask for it). Its batches are slices of a tensor that
-was encoded once, beforehand. What Hexad's loop adds, and the ratio shows, is everything else: records in a new random
-order each epoch, preprocessing (with fresh noise in the cells) step by step, random streams that a resume can repeat,
-the guard against values that are not finite, the schedule of the rate, the log line every 20 steps.
+``loss``, ``backward``, the clipping of the gradient's norm (where the settings ask for it), torch's fused Adam, or SGD
+where that is the optimizer; then ``after_step`` and the average of the weights (where the settings ask for it). Its
+batches are slices of a tensor that was encoded once, beforehand. What Hexad's loop adds, and the ratio shows, is
+everything else: records in a new random order each epoch, preprocessing (with fresh noise in the cells) step by step,
+random streams that a resume can repeat, the guard against values that are not finite, the schedule of the rate, the log
+line every 20 steps.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch import Tensor
 import hexad
 from benchmarks.speed.contest import Contest, Runner, clock, task
 from hexad.fitted.planning import plan
+from hexad.train import Settings
 
 __all__ = ["PLAIN", "WARM", "bare_loop", "binary_table", "encoded", "our_loop"]
 
@@ -50,9 +52,7 @@ def bare_loop(model: str, data: hexad.Data, steps: int, **options: Any) -> Runne
         net.prepare(records)
     names = dict.fromkeys(net.players)
     owned = {player: list(net.player_parameters(player)) for player in names}
-    adams = {
-        player: torch.optim.Adam(owned[player], lr=settings.lr, betas=settings.betas, fused=True) for player in names
-    }
+    optimizers = {player: _optimizer(owned[player], settings) for player in names}
     live = [p.data for p in net.parameters()]
     average = [p.clone() for p in live]
     generator = torch.Generator()
@@ -65,11 +65,11 @@ def bare_loop(model: str, data: hexad.Data, steps: int, **options: Any) -> Runne
                 for other, parameters in owned.items():
                     for parameter in parameters:
                         parameter.requires_grad_(other == player)
-            adams[player].zero_grad()
+            optimizers[player].zero_grad()
             net.loss(batch, player=player, generator=generator).mean().backward()
             if settings.clip:
                 torch.nn.utils.clip_grad_norm_(owned[player], settings.clip)
-            adams[player].step()
+            optimizers[player].step()
         with torch.no_grad():
             net.after_step(batch, generator=generator)
             if settings.ema:
@@ -80,6 +80,13 @@ def bare_loop(model: str, data: hexad.Data, steps: int, **options: Any) -> Runne
             step(batches[k % len(batches)])
 
     return clock(train)
+
+
+def _optimizer(parameters: list[torch.nn.Parameter], settings: Settings) -> torch.optim.Optimizer:
+    """Return torch's own optimizer of the settings, fused."""
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=settings.lr, fused=True)
+    return torch.optim.Adam(parameters, lr=settings.lr, betas=settings.betas, fused=True)
 
 
 def encoded(model: str, data: hexad.Data) -> Tensor:

@@ -4,30 +4,43 @@ from hexad.energy.algebra import Potential, Solvable, product
 from hexad.energy.analytic import Banana, DoubleWell, Gaussian, gaussian_mixture
 from hexad.energy.annealed import EnergyBridge, annealed_partition, annealed_sampler_likelihood
 from hexad.energy.base import EnergyModel, Partition
+from hexad.energy.boltzmann import BoltzmannMachine
+from hexad.energy.bounded import BoundedEnergy
+from hexad.energy.class_rbm import ClassRBM
+from hexad.energy.dbm import DBM
 from hexad.energy.ebm import EBM
 from hexad.energy.function import potential
+from hexad.energy.gaussian_rbm import GaussianRBM
 from hexad.energy.ising import Ising, onsager
 from hexad.energy.losses import DECISION_LOSSES, decision_loss
 from hexad.energy.maxwell_boltzmann import MaxwellBoltzmann
+from hexad.energy.mean_field import mean_field, mean_field_bound, tap, tap_log_z
 from hexad.energy.mixing import mixture
 from hexad.energy.partition import log_partition
+from hexad.energy.potts_rbm import PottsRBM
 from hexad.energy.rbm import RBM
 from hexad.energy.restricted import RestrictedMachine
 from hexad.energy.tilt import Tilt, exp
 
 __all__ = [
+    "DBM",
     "DECISION_LOSSES",
     "EBM",
     "RBM",
     "Banana",
+    "BoltzmannMachine",
+    "BoundedEnergy",
+    "ClassRBM",
     "DoubleWell",
     "EnergyBridge",
     "EnergyModel",
     "Gaussian",
+    "GaussianRBM",
     "Ising",
     "MaxwellBoltzmann",
     "Partition",
     "Potential",
+    "PottsRBM",
     "RestrictedMachine",
     "Solvable",
     "Tilt",
@@ -37,8 +50,12 @@ __all__ = [
     "exp",
     "gaussian_mixture",
     "log_partition",
+    "mean_field",
+    "mean_field_bound",
     "mixture",
     "onsager",
     "potential",
     "product",
+    "tap",
+    "tap_log_z",
 ]

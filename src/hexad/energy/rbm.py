@@ -10,13 +10,11 @@ Its visible units are of the exponential family with :math:`T(v) = v` and :math:
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from hexad.energy.restricted import ENUMERATED, RestrictedMachine, binary_states
+from hexad.energy.restricted import ENUMERATED, Chains, RestrictedMachine, Start, binary_states
 from hexad.event import Event
 from hexad.mcmc import bernoulli
 
@@ -29,7 +27,7 @@ class RBM(RestrictedMachine):
     Args:
         event: binary columns.
         hidden: number of hidden units.
-        chains, k, centred, particles, rate, sample_steps: as of
+        chains, k, centred, particles, rate, sample_steps, start, replicas: as of
             :class:`~hexad.energy.restricted.RestrictedMachine`.
 
     Raises:
@@ -40,16 +38,20 @@ class RBM(RestrictedMachine):
         self,
         event: Event,
         hidden: int = 128,
-        chains: Literal["persistent", "data"] = "persistent",
+        chains: Chains = "persistent",
         k: int = 1,
         centred: bool = False,
         particles: int = 100,
         rate: float = 0.01,
         sample_steps: int = 400,
+        start: Start = "columns",
+        replicas: int = 10,
     ) -> None:
         if event.kind != "binary":
             raise ValueError(f"a Bernoulli RBM takes binary columns, got {event}")
-        super().__init__(event, event.dims, hidden, chains, k, centred, particles, rate, sample_steps)
+        super().__init__(
+            event, event.dims, hidden, chains, k, centred, particles, rate, sample_steps, None, start, replicas
+        )
         if centred:
             self.visible_offset.fill_(0.5)
         self.chain_states.copy_(self.draw(torch.zeros_like(self.chain_states), None))

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -28,12 +28,17 @@ from torch.nn.functional import softplus
 from hexad.energy.annealed import EnergyBridge, annealed_partition
 from hexad.energy.base import EnergyModel, Partition
 from hexad.energy.contrast import Contrast
+from hexad.energy.path import annealed_path
+from hexad.energy.tempered import exchange, inverse_temperatures
 from hexad.event import Event
 from hexad.mcmc import bernoulli
-from hexad.model import Trajectory
+from hexad.model import Trajectory, Vital
 from hexad.randomness import fresh
 
-__all__ = ["ENUMERATED", "RestrictedBridge", "RestrictedMachine", "binary_states"]
+__all__ = ["ENUMERATED", "Chains", "RestrictedBridge", "RestrictedMachine", "Start", "binary_states"]
+
+Chains = Literal["persistent", "tempered", "data"]
+Start = Literal["columns", "zero"]
 
 ENUMERATED = 16  # the most binary units that are summed over: 65,536 states
 _SMALL = 0.01  # step of t below which exp(-dt a) cannot overflow
@@ -54,49 +59,65 @@ class RestrictedMachine(EnergyModel):
         event: what one record is.
         statistics: S, the length of T(v).
         hidden: number of hidden units.
-        chains: where negatives come from: ``persistent`` chains, a buffer that ``after_step`` advances by ``k``
-            sweeps, or ``data``: ``k`` sweeps that start at the batch.
+        chains: where negatives come from: ``persistent`` chains, which ``after_step`` advances by ``k`` sweeps;
+            ``tempered`` ones, which exchange their states with ``replicas`` of the bridge down to the base (Desjardins
+            et al., 2010); or ``data``: ``k`` sweeps that start at the batch.
         k: sweeps a step.
         centred: whether offsets are taken off the units.
-        particles: number of persistent chains.
+        particles: number of chains.
         rate: of the moving average of the hidden offset.
         sample_steps: sweeps that make a sample, from the independent base at inverse temperature 0 to the model.
         columns: D, the length of v; None: that of a record.
+        start: of the visible biases: ``columns``, at independent columns fitted to the records, or ``zero``.
+        replicas: temperatures of tempered chains, at least 2.
 
     Raises:
-        ValueError: an unknown kind of chains.
+        ValueError: an unknown kind of chains or of start, or too few replicas.
     """
 
     base_bias: Tensor
     visible_offset: Tensor
     hidden_offset: Tensor
     chain_states: Tensor
+    chain_hidden: Tensor
+    swap_acceptance: Tensor
 
     def __init__(
         self,
         event: Event,
         statistics: int,
         hidden: int = 128,
-        chains: Literal["persistent", "data"] = "persistent",
+        chains: Chains = "persistent",
         k: int = 1,
         centred: bool = False,
         particles: int = 100,
         rate: float = 0.01,
         sample_steps: int = 400,
         columns: int | None = None,
+        start: Start = "columns",
+        replicas: int = 10,
     ) -> None:
         super().__init__(event)
-        if chains not in ("persistent", "data"):
-            raise ValueError(f"chains: expected persistent or data, got {chains!r}")
+        if chains not in get_args(Chains):
+            raise ValueError(f"chains: expected persistent, tempered or data, got {chains!r}")
+        if replicas < 2:
+            raise ValueError(f"replicas: expected at least 2, the model and the base, got {replicas}")
         self.hidden, self.chains, self.k, self.centred = hidden, chains, k, centred
-        self.rate, self.sample_steps = rate, sample_steps
+        self.particles, self.replicas = particles, replicas
+        if start not in get_args(Start):
+            raise ValueError(f"start: expected columns or zero, got {start!r}")
+        self.rate, self.sample_steps, self.start = rate, sample_steps, start
         self.weight = nn.Parameter(0.01 * torch.randn(statistics, hidden))
         self.visible_bias = nn.Parameter(torch.zeros(statistics))
         self.hidden_bias = nn.Parameter(torch.zeros(hidden))
         self.register_buffer("base_bias", torch.zeros(statistics))
         self.register_buffer("visible_offset", torch.zeros(statistics))
         self.register_buffer("hidden_offset", torch.full((hidden,), 0.5 if centred else 0.0))
-        self.register_buffer("chain_states", torch.zeros(particles, event.dims if columns is None else columns))
+        rows = particles * (replicas if chains == "tempered" else 1)
+        self.register_buffer("chain_states", torch.zeros(rows, event.dims if columns is None else columns))
+        self.register_buffer("chain_hidden", torch.zeros(rows, hidden))
+        self.register_buffer("swap_acceptance", torch.ones(replicas - 1 if chains == "tempered" else 0))
+        self._known: tuple[object, Tensor] | None = None
 
     # -- the visible units: what a machine gives -------------------------------------------------------------------
 
@@ -131,15 +152,23 @@ class RestrictedMachine(EnergyModel):
     # -- the machine -----------------------------------------------------------------------------------------------
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Set the visible biases, the base and the offset to independent columns, and draw the chains from them."""
+        """Set the base, the offset and (unless they start at zero) the biases of the visible units to independent
+        columns, and draw the chains from the base.
+        """
         generator = fresh(generator, self.device)
         with torch.no_grad():
             eta = self.independent(self.visible(x))
-            for bias in (self.base_bias, self.visible_bias):
-                bias.copy_(eta)
+            self.base_bias.copy_(eta)
+            self.visible_bias.copy_(eta if self.start == "columns" else torch.zeros_like(eta))
             if self.centred:
                 self.visible_offset.copy_(self.mean(eta[None])[0])
-            self.chain_states.copy_(self.draw(self.base_bias.expand(len(self.chain_states), -1), generator))
+            self.start_chains(self.draw(self.base_bias.expand(len(self.chain_states), -1), generator), generator)
+
+    @torch.no_grad()
+    def start_chains(self, v: Tensor, generator: torch.Generator | None = None) -> None:
+        """Start the chains at visible units, (chains, D); hidden units are drawn given them."""
+        self.chain_states.copy_(v)
+        self.chain_hidden.copy_(bernoulli(self.hidden_probability(self.chain_states), fresh(generator, self.device)))
 
     def visible(self, x: Tensor) -> Tensor:
         """Return the visible units of records (batch, \\*event.shape), (batch, D)."""
@@ -154,12 +183,23 @@ class RestrictedMachine(EnergyModel):
         """Return P(h = 1 | v), (batch, H)."""
         return torch.sigmoid(self.activation(v))
 
+    def hidden_mean(self, x: Tensor) -> Tensor:
+        """Return the mean activation of the hidden units on records, (H,)."""
+        return self.hidden_probability(self.visible(x)).mean(0)
+
     def natural(self, h: Tensor) -> Tensor:
         """Return the natural parameters of the visible units given h (batch, H), (batch, S)."""
         return torch.addmm(self.visible_bias, h, self.weight.T)
 
     def negatives(self) -> Tensor | None:
-        """Return the persistent chains, (particles, D), where there are any."""
+        """Return the records of the model's chains, (particles, columns), where there are any."""
+        chains = self.model_chains()
+        return None if chains is None else self.record(chains).flatten(1)
+
+    def model_chains(self) -> Tensor | None:
+        """Return the visible units of the model's chains, (particles, D), where there are any."""
+        if self.chains == "tempered":
+            return self.chain_states[: self.particles]
         return self.chain_states if self.chains == "persistent" else None
 
     def free_energy(self, v: Tensor) -> Tensor:
@@ -180,24 +220,29 @@ class RestrictedMachine(EnergyModel):
     ) -> Tensor:
         """Return F(x) less the mean of F over the negatives, (batch,), with the contrastive gradient."""
         v = self.visible(x)
-        with torch.no_grad():
-            negative = (
-                self.chain_states
-                if self.chains == "persistent"
-                else self.sweep(v, self.k, fresh(generator, self.device))
-            )
-        return self.contrast(v, negative)
+        negative = self.model_chains()
+        if negative is None:
+            with torch.no_grad():
+                negative = self.sweep(v, self.k, fresh(generator, self.device))
+            return self.contrast(v, negative)
+        return self.contrast(v, negative, self._recall())
 
-    def contrast(self, v: Tensor, negative: Tensor) -> Tensor:
-        """Return F of visible units (batch, D) less its mean over negatives (m, D), with the contrastive gradient."""
+    def contrast(self, v: Tensor, negative: Tensor, known: Tensor | None = None) -> Tensor:
+        """Return F of visible units (batch, D) less its mean over negatives (m, D), with the contrastive gradient.
+
+        Args:
+            v, negative: visible units.
+            known: the activations of the negatives (m, H), where they are at hand.
+        """
         loss: Tensor = Contrast.apply(
             self.statistics(v),
             self.statistics(negative),
+            known,
             self.weight,
             self.visible_bias,
             self.hidden_bias,
-            self.visible_offset,
-            self.hidden_offset,
+            self.visible_offset if self.centred else None,
+            self.hidden_offset if self.centred else None,
         )
         return loss - self.log_carrier(v) + self.log_carrier(negative).mean()
 
@@ -206,9 +251,59 @@ class RestrictedMachine(EnergyModel):
         """Advance the chains by k sweeps, and the hidden offset towards the mean activation on the batch."""
         generator = fresh(generator, self.device)
         if self.chains == "persistent":
-            self.chain_states.copy_(self.sweep(self.chain_states, self.k, generator))
+            self._advance(generator)
+        elif self.chains == "tempered":
+            self._temper(generator)
         if self.centred:
-            self.hidden_offset.lerp_(self.hidden_probability(self.visible(x)).mean(0), self.rate)
+            self.hidden_offset.lerp_(self.hidden_mean(x), self.rate)
+
+    def _advance(self, generator: torch.Generator) -> None:
+        """Move the chains by k sweeps h -> v -> h'. Their h was drawn before the weights moved, which takes one product
+        less than to draw it anew.
+        """
+        h = self.chain_hidden
+        for _ in range(self.k):
+            v = self.draw(self.natural(h), generator)
+            a = self.activation(v)
+            h = bernoulli(torch.sigmoid(a), generator)
+        self.chain_states.copy_(v)
+        self.chain_hidden.copy_(h)
+        self._known = (self._where(), a)
+
+    def _temper(self, generator: torch.Generator) -> None:
+        """Move every replica by k sweeps at its own temperature, and let neighbours exchange their states."""
+        bridge, t = self.bridge(), inverse_temperatures(self.replicas, self.weight)
+        rows = t.repeat_interleave(self.particles)[:, None]
+        state = bridge.state(self.chain_states)
+        for _ in range(self.k):
+            state = bridge.move(state, rows, generator)
+        v, a = (x.unflatten(0, (self.replicas, self.particles)) for x in (state.v, state.a))
+        v, a, accepted = exchange(v, a, bridge.rise, t, generator)
+        self.chain_states.copy_(v.flatten(0, 1))
+        self.swap_acceptance.lerp_(accepted, self.rate)
+        self._known = (self._where(), a[0])
+
+    def _where(self) -> object:
+        """Return what tells whether activations of the chains still are those of these weights and states."""
+        tensors = [*self.parameters(), self.visible_offset, self.chain_states]
+        return tuple((t.data_ptr(), t._version, t.shape) for t in tensors)
+
+    def _recall(self) -> Tensor | None:
+        """Return the activations of the chains that ``after_step`` left, unless weights or states moved since."""
+        if self._known is None or torch.compiler.is_compiling() or self._known[0] != self._where():
+            return None
+        return self._known[1]
+
+    @torch.no_grad()
+    def vitals(
+        self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Vital, ...]:
+        """Return those of all energies, and the least rate at which tempered neighbours exchange their states."""
+        signs = super().vitals(x, context=context, generator=generator)
+        if self.chains != "tempered":
+            return signs
+        words = "neighbouring temperatures hardly exchange their chains"
+        return (*signs, Vital("swap acceptance", float(self.swap_acceptance.min()), 0.02, 1.0, words))
 
     def sweep(self, v: Tensor, sweeps: int, generator: torch.Generator | None) -> Tensor:
         """Return visible units (batch, D) after Gibbs sweeps at the model."""
@@ -245,11 +340,15 @@ class RestrictedMachine(EnergyModel):
         if visible is not None and (self.hidden > ENUMERATED or sum(map(len, visible)) < 2**self.hidden):
             side, parts = "visible", [self._log_weight(v) for v in visible]
         elif self.hidden <= ENUMERATED:
-            side, parts = "hidden", [self._log_weight_hidden(h) for h in binary_states(self.hidden, self.weight)]
+            side, parts = "hidden", [self._log_weight_hidden(h) for h in self._hidden_states()]
         else:
             return None
         value = float(torch.logsumexp(torch.stack([torch.logsumexp(part, 0) for part in parts]), 0))
         return Partition(value, value, value, protocol=f"log Z summed over all states of the {side} units")
+
+    def _hidden_states(self) -> list[Tensor]:
+        """Return all states of the hidden units, in parts whose natural parameters take some 64 MB."""
+        return binary_states(self.hidden, self.weight, max(64, 2**23 // len(self.weight)))
 
     def _log_weight(self, v: Tensor) -> Tensor:
         """Return -F of visible units (batch, D), (batch,) in float64."""
@@ -272,17 +371,10 @@ class RestrictedMachine(EnergyModel):
     @torch.no_grad()
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return Gibbs sweeps from the base: half of them anneal, half are at the model; 20 of them are shown."""
-        generator = fresh(generator, self.device)
-        bridge, steps = self.bridge(), max(2, self.sample_steps)
-        state = bridge.base(n, generator)
-        shown = {round(steps * j / 20) for j in range(1, 21)}
-        states, labels = [state.v], ["base"]
-        for i in range(1, steps + 1):
-            state = bridge.move(state, min(1.0, 2 * i / steps), generator)
-            if i in shown:
-                states.append(state.v)
-                labels.append(f"sweep {i}")
-        return Trajectory(torch.stack([self.record(v) for v in states]), "chain step", tuple(labels))
+        generator, bridge = fresh(generator, self.device), self.bridge()
+        return annealed_path(
+            bridge, bridge.base(n, generator), self.sample_steps, lambda state: self.record(state.v), generator
+        )
 
     def record(self, v: Tensor) -> Tensor:
         """Return the records of visible units (batch, D), (batch, \\*event.shape)."""
@@ -336,7 +428,7 @@ class RestrictedBridge(EnergyBridge[RestrictedState]):
     def log_z_base(self) -> float:
         """Return log Z at t = 0."""
         base = self.model.log_normaliser(self.model.base_bias.double()[None])
-        return float(base[0]) + self.model.hidden * math.log(2)
+        return float(base.detach()[0]) + self.model.hidden * math.log(2)
 
     def state(self, v: Tensor) -> RestrictedState:
         """Return visible units (batch, D) as a state."""
@@ -349,8 +441,9 @@ class RestrictedBridge(EnergyBridge[RestrictedState]):
     def target(self, n: int, moves: int, generator: torch.Generator | None) -> RestrictedState:
         """Return n chain states at t = 1: from the training chains where there are any, after some more sweeps."""
         model = self.model
-        if model.chains == "persistent":
-            v = model.chain_states[torch.arange(n, device=model.device) % len(model.chain_states)]
+        chains = model.model_chains()
+        if chains is not None:
+            v = chains[torch.arange(n, device=model.device) % len(chains)]
         else:
             v = model.visible(model.path(n, generator=generator).states[-1])
         return self.state(model.sweep(v, moves, generator))
@@ -362,14 +455,26 @@ class RestrictedBridge(EnergyBridge[RestrictedState]):
         :math:`\delta = u - t` a unit's part is :math:`-\log(1 + p (e^{-\delta a} - 1))`.
         """
         if abs(u - t) > _SMALL:
-            units = (softplus(u * state.a) - softplus(t * state.a)).sum(1)
-        else:
-            units = torch.lerp(self.one, (state.a * (t - u)).exp_(), state.probability(u)).log_().sum(1).neg_()
+            return self.rise(state.v, state.a, t, u)
+        units = torch.lerp(self.one, (state.a * (t - u)).exp_(), state.probability(u)).log_().sum(1).neg_()
         return units.add_(self.model.statistics(state.v) @ self.tilt, alpha=u - t)
 
-    def move(self, state: RestrictedState, t: float, generator: torch.Generator | None) -> RestrictedState:
-        """Return the state after one sweep over both blocks at t."""
+    def rise(self, v: Tensor, a: Tensor, t: float | Tensor, u: float | Tensor) -> Tensor:
+        """Return log f_u - log f_t at visible units (..., D) with logits (..., H), (...); temperatures are numbers or
+        tensors that fit (..., 1).
+        """
+        tilt = self.model.statistics(v.flatten(0, -2)) @ self.tilt
+        hidden = (softplus(u * a) - softplus(t * a)).sum(-1)
+        gap = u - t
+        return (gap[..., 0] if isinstance(gap, Tensor) else gap) * tilt.unflatten(0, v.shape[:-1]) + hidden
+
+    def move(self, state: RestrictedState, t: float | Tensor, generator: torch.Generator | None) -> RestrictedState:
+        """Return the state after one sweep over both blocks at t, a number or (batch, 1)."""
         model = self.model
-        h = bernoulli(state.probability(t), generator)
-        eta = torch.addmm(model.base_bias + t * self.tilt, h, self.weight.T, alpha=t)
+        if isinstance(t, Tensor):
+            h = bernoulli(torch.sigmoid(t * state.a), generator)
+            eta = model.base_bias + t * (self.tilt + h @ model.weight.detach().T)
+        else:
+            h = bernoulli(state.probability(t), generator)
+            eta = torch.addmm(model.base_bias + t * self.tilt, h, self.weight.T, alpha=t)
         return self.state(model.draw(eta, generator))

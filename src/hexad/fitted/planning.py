@@ -161,6 +161,7 @@ def plan(
         own = recipe.check_options(own)
         if loaded.given is not None and not recipe.conditional:
             raise InputError(f"{recipe.name} cannot be conditioned on {loaded.given}; leave out context")
+        _check_context(recipe, loaded)
         scheme = recipe.scheme(loaded.event, own)
         preprocessing = Preprocessing.fit(loaded.event, scheme, loaded.tensor("train"), recipe.alpha)
         built = _build(recipe, preprocessing.event, own, loaded, seed, settings)
@@ -205,6 +206,18 @@ def load_for(model: str, source: Any, **options: Any) -> Data:
     if recipe.layouts == ("series",) and data.event.layout == "vector" and "layout" not in options:
         return load_data(source, layout="series", **options) if not isinstance(source, Data) else data
     return data
+
+
+def _check_context(recipe: Recipe, data: Data) -> None:
+    """Check that a model which is nothing without a context has one, of the kind that it takes."""
+    context = data.format.context
+    values = () if context is None else context.encoders[0].values
+    if recipe.needs_label and (context is None or len(context.encoders) > 1 or len(values) < 2):
+        got = "no context" if context is None else f"the context {data.given}"
+        what = f"expected one column of a few values, at least two, text or whole numbers, got {got}"
+        raise InputError(f"{recipe.name} models records with their labels: {what}; name it with --data context=LABEL")
+    if recipe.needs_context and context is None:
+        raise InputError(f"{recipe.name} is trained with a context; name its columns with --data context=a,b")
 
 
 def _named(model: str | GenerativeModel) -> str:

@@ -17,6 +17,7 @@ from hexad.mcmc.independence import independence
 from hexad.mcmc.kernels import KERNELS, Kernel
 from hexad.mcmc.mala import mala
 from hexad.mcmc.point import Evaluate, Point
+from hexad.mcmc.scan import scan_gibbs
 from hexad.mcmc.schedule import adapted_times, uniform_times
 from hexad.mcmc.site_gibbs import site_gibbs
 from hexad.mcmc.tempering import Tempered, bridge_weights, inverse_temperatures, parallel_tempering, swap
@@ -59,6 +60,7 @@ __all__ = [
     "r_hat",
     "run_chains",
     "sandwich",
+    "scan_gibbs",
     "site_gibbs",
     "swap",
     "thinned",

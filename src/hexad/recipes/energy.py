@@ -6,27 +6,81 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.energy import EBM, RBM
+from hexad.energy import DBM, EBM, RBM, BoltzmannMachine, ClassRBM, GaussianRBM, PottsRBM
+from hexad.energy.restricted import Chains, Start
 from hexad.event import Event
 from hexad.recipes.base import Recipe
 
 __all__ = ["RECIPES"]
 
+MOST_LEVELS = 65_536
 Count = Annotated[int, Field(ge=1)]
+
+
+Units = Count | Annotated[tuple[Count, ...], Field(min_length=1, max_length=1)] | None
+Replicas = Annotated[int, Field(ge=2)]
+
+
+def _units(hidden: int | tuple[int, ...] | None, event: Event) -> int:
+    """Return the number of hidden units: about as many as there are columns, unless the user says."""
+    return (hidden[0] if isinstance(hidden, tuple) else hidden) or min(256, max(32, event.dims))
 
 
 def rbm(
     event: Event,
     *,
-    hidden: Count | Annotated[tuple[Count, ...], Field(min_length=1, max_length=1)] | None = None,
-    chains: Literal["persistent", "data"] = "persistent",
+    hidden: Units = None,
+    chains: Chains = "persistent",
     k: Count = 1,
     centred: bool = False,
     particles: Count = 100,
+    start: Start = "columns",
+    replicas: Replicas = 10,
 ) -> RBM:
     """Return a Bernoulli machine with about as many hidden units as there are columns."""
-    units = hidden[0] if isinstance(hidden, tuple) else hidden
-    return RBM(event, units or min(256, max(32, event.dims)), chains, k, centred, particles)
+    units = _units(hidden, event)
+    return RBM(event, units, chains, k, centred, particles, start=start, replicas=replicas)
+
+
+def gaussian_rbm(
+    event: Event,
+    *,
+    hidden: Units = None,
+    chains: Chains = "tempered",
+    k: Count = 1,
+    centred: bool = False,
+    particles: Count = 100,
+    start: Start = "columns",
+    replicas: Replicas = 10,
+) -> GaussianRBM:
+    """Return a Gaussian machine with 16 hidden units, which are enumerated, where columns are few; its chains are
+    tempered, as its modes lie far apart.
+    """
+    units = 16 if hidden is None and event.dims <= 16 else _units(hidden, event)
+    return GaussianRBM(event, units, chains, k, centred, particles, start=start, replicas=replicas)
+
+
+def potts_rbm(
+    event: Event,
+    *,
+    hidden: Units = None,
+    chains: Chains = "persistent",
+    k: Count = 1,
+    centred: bool = False,
+    particles: Count = 100,
+    start: Start = "columns",
+    replicas: Replicas = 10,
+) -> PottsRBM:
+    """Return a machine of softmax units with about as many hidden units as there are columns."""
+    units = _units(hidden, event)
+    return PottsRBM(event, units, chains, k, centred, particles, start=start, replicas=replicas)
+
+
+def _too_many_levels(event: Event) -> str | None:
+    levels = sum(support.levels for support in event.supports)
+    if levels <= MOST_LEVELS:
+        return None
+    return f"potts-rbm takes up to {MOST_LEVELS:,} levels in all columns together, not {levels:,}; ebm takes more"
 
 
 def ebm(
@@ -53,6 +107,49 @@ def ebm(
     )
 
 
+def boltzmann(
+    event: Event,
+    *,
+    hidden: Annotated[int, Field(ge=0)] = 0,
+    objective: Literal["likelihood", "pseudo"] = "likelihood",
+    k: Count = 1,
+    order: Literal["sequential", "random"] = "sequential",
+    particles: Count = 100,
+) -> BoltzmannMachine:
+    """Return a machine with couplings between all units, fully visible unless hidden units are asked for."""
+    return BoltzmannMachine(event, hidden, objective, k, order, particles)
+
+
+def class_rbm(
+    event: Event,
+    *,
+    hidden: Count | None = None,
+    objective: Literal["hybrid", "generative", "discriminative"] = "hybrid",
+    alpha: Annotated[float, Field(gt=0)] = 0.01,
+    k: Count = 1,
+    particles: Count = 100,
+    context: int = 0,
+) -> ClassRBM:
+    """Return a machine of records and their labels with about as many hidden units as there are columns."""
+    return ClassRBM(event, context, hidden or min(256, max(32, event.dims)), objective, alpha, k, particles)
+
+
+def dbm(
+    event: Event,
+    *,
+    hidden: tuple[Count, Count] | None = None,
+    chains: Literal["persistent", "tempered"] = "persistent",
+    k: Count = 1,
+    centred: bool = True,
+    particles: Count = 100,
+    updates: Count = 10,
+    pretrain: Annotated[int, Field(ge=0)] = 0,
+) -> DBM:
+    """Return a machine of two layers: as many units as there are columns, and half of it, within limits."""
+    first = min(256, max(32, event.dims))
+    return DBM(event, hidden or (first, first // 2), chains, k, centred, particles, updates=updates, pretrain=pretrain)
+
+
 RECIPES = (
     Recipe(
         "rbm",
@@ -63,11 +160,55 @@ RECIPES = (
         settings={"lr": 2e-3, "batch_size": 100},
     ),
     Recipe(
+        "gaussian-rbm",
+        "energy",
+        gaussian_rbm,
+        schemes={"real": "dequantise"},
+        can=("log-likelihood", "energy"),
+        settings={"lr": 1e-2, "batch_size": 100},
+    ),
+    Recipe(
+        "potts-rbm",
+        "energy",
+        potts_rbm,
+        schemes={"ordinal": "identity"},
+        can=("log-likelihood", "energy"),
+        settings={"lr": 2e-3, "batch_size": 100},
+        unfit=_too_many_levels,
+    ),
+    Recipe(
         "ebm",
         "energy",
         ebm,
         schemes={"real": "dequantise", "ordinal": "dequantise"},
         can=("log-likelihood", "energy"),
         settings={"lr": 5e-3},
+    ),
+    Recipe(
+        "boltzmann",
+        "energy",
+        boltzmann,
+        schemes={"binary": "identity"},
+        can=("log-likelihood", "energy"),
+        settings={"lr": 5e-3, "batch_size": 100},
+        first_up_to=100,
+    ),
+    Recipe(
+        "class-rbm",
+        "energy",
+        class_rbm,
+        schemes={"binary": "identity"},
+        can=("log-likelihood", "energy", "decide"),
+        settings={"lr": 5e-3, "batch_size": 100},
+        needs_context=True,
+        needs_label=True,
+    ),
+    Recipe(
+        "dbm",
+        "energy",
+        dbm,
+        schemes={"binary": "identity"},
+        can=("log-likelihood", "energy"),
+        settings={"lr": 2e-3, "batch_size": 100},
     ),
 )
