@@ -7,7 +7,15 @@ from typing import Any
 
 __all__ = ["CASES", "SOURCES", "Case"]
 
-SOURCES = {"real": "gaussian", "ordinal": "copula", "binary": "tree", "series": "ar2", "picture": "copula as image"}
+SOURCES = {
+    "real": "gaussian",
+    "ordinal": "copula",
+    "binary": "tree",
+    "series": "ar2",
+    "picture": "copula as image",
+    "ordinal question": "copula given x0",
+    "binary question": "tree given x0,x1,x2",
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ CASES = (
     Case("residual", ("real", "ordinal"), {"transforms": 2, "hidden": [16, 16]}),
     Case("rbm", ("binary",), {"hidden": 8}),
     Case("ebm", ("real", "ordinal"), {"hidden": [32, 32]}),
+    Case("decision", ("ordinal question", "binary question"), {"hidden": [32]}),
     Case("vae", ("real", "ordinal", "binary"), {"hidden": [32], "latent": 4}),
     Case("gan", ("real", "ordinal", "binary"), {"hidden": [32, 32]}),
     Case("made", ("real", "ordinal", "binary"), {"hidden": [64]}),

@@ -28,9 +28,19 @@ def real_data() -> Path:
 
 @functools.cache
 def source(name: str) -> hexad.Data:
-    """Return a built-in data set, loaded once; ``NAME as LAYOUT`` in another layout."""
+    """Return a built-in data set, loaded once; ``NAME as LAYOUT`` in another layout, ``NAME given COLUMNS`` with a
+    context.
+    """
+    name, _, context = name.partition(" given ")
     name, _, layout = name.partition(" as ")
-    return hexad.load_data(name, **({"layout": layout} if layout else {}))
+    asked = {"layout": layout, "context": context}
+    return hexad.load_data(name, **{key: value for key, value in asked.items() if value})
+
+
+def known(data: hexad.Data, n: int, split: str = "test") -> dict[str, Any] | None:
+    """Return the context of the first n records of a split, or None where models are given none."""
+    given = data.known(split)
+    return None if given is None else {name: values[:n] for name, values in given.items()}
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import torch
 
 import hexad
 from cases import CASES, SOURCES
-from conftest import source
+from conftest import known, source
 from hexad.recipes import FAMILIES, RECIPES
 from hexad.testing import check_model
 from hexad.train import Settings
@@ -39,15 +39,17 @@ def test_model_keeps_the_contract(case, kind, run):
 @pytest.mark.parametrize(("case", "kind"), PAIRS)
 def test_sample_i_does_not_depend_on_n(case, kind, run):
     fitted = run(case.name, kind)
-    few, many = fitted.sample(3, seed=1), fitted.sample(300, seed=1)
+    data = source(SOURCES[kind])
+    few, many = (fitted.sample(n, seed=1, context=known(data, n)) for n in (3, 300))
     assert np.array_equal(np.asarray(few), np.asarray(many)[:3])
-    assert not np.array_equal(np.asarray(few), np.asarray(fitted.sample(3, seed=2)))
+    other = fitted.sample(300, seed=2, context=known(data, 300))
+    assert not np.array_equal(np.asarray(many), np.asarray(other))
 
 
 @pytest.mark.parametrize(("case", "kind"), PAIRS)
 def test_samples_come_back_in_the_users_types(case, kind, run):
-    fitted, train = run(case.name, kind), source(SOURCES[kind]).train
-    sample = fitted.sample(5, seed=0)
+    fitted, data = run(case.name, kind), source(SOURCES[kind])
+    train, sample = data.train, fitted.sample(5, seed=0, context=known(data, 5))
     assert type(sample) is type(train)
     assert sample.shape == (5, *train.shape[1:])
     if isinstance(train, pd.DataFrame):
@@ -59,21 +61,22 @@ def test_samples_come_back_in_the_users_types(case, kind, run):
 
 @pytest.mark.parametrize(("case", "kind"), PAIRS)
 def test_path_ends_at_the_sample(case, kind, run):
-    fitted = run(case.name, kind)
-    path = fitted.path(4, seed=3)
+    fitted, given = run(case.name, kind), known(source(SOURCES[kind]), 4)
+    path = fitted.path(4, seed=3, context=given)
     assert path.states.shape[1] == 4
     assert len(path.labels) == len(path.states) >= 2
-    assert np.array_equal(path.states[-1].numpy(), np.asarray(fitted.sample(4, seed=3), dtype=float))
+    assert np.array_equal(path.states[-1].numpy(), np.asarray(fitted.sample(4, seed=3, context=given), dtype=float))
 
 
 @pytest.mark.parametrize(("case", "kind"), PAIRS)
 def test_likelihood_is_stated_the_same_twice_and_with_its_measure(case, kind, run):
-    fitted, test = run(case.name, kind), source(SOURCES[kind]).test[:50]
+    fitted, data = run(case.name, kind), source(SOURCES[kind])
+    test, given = data.test[:50], known(data, 50)
     if fitted.model.log_likelihood(fitted.preprocessing.encode(fitted.format.encode(test))[0]) is None:
         with pytest.raises(hexad.InputError, match="has no likelihood"):
-            fitted.log_likelihood(test)
+            fitted.log_likelihood(test, context=given)
         return
-    first, second = fitted.log_likelihood(test), fitted.log_likelihood(test)
+    first, second = (fitted.log_likelihood(test, context=given) for _ in range(2))
     assert torch.equal(first.value, second.value)
     assert first.measure == fitted.event.measure
     for name in ("value", "low", "high", "mc_stderr"):
@@ -87,7 +90,8 @@ def test_a_loaded_run_is_the_run(case, kind, tmp_path):
     data = source(SOURCES[kind])
     fitted = hexad.fit(case.name, data, steps=3, out=tmp_path / "run", progress=False, **case.options)
     loaded = hexad.load(tmp_path / "run")
-    assert np.array_equal(np.asarray(fitted.sample(4, seed=0)), np.asarray(loaded.sample(4, seed=0)))
+    same = [np.asarray(one.sample(4, seed=0, context=known(data, 4))) for one in (fitted, loaded)]
+    assert np.array_equal(*same)
     assert repr(loaded).startswith(f"Fitted({case.name}, ")
     for name, tensor in fitted.model.state_dict().items():
         assert torch.equal(tensor, loaded.model.state_dict()[name]), name

@@ -12,7 +12,9 @@ from cases import CASES, SOURCES
 from conftest import source
 from hexad.checks import InputError
 
-PAIRS = [pytest.param(case, kind, id=f"{case}-{kind}") for case in CASES for kind in case.kinds]
+# what is given a context is held to the truth of its own file: sources know the joint law
+KNOWN = {kind for kind, name in SOURCES.items() if " given " not in name}
+PAIRS = [pytest.param(case, kind, id=f"{case}-{kind}") for case in CASES for kind in case.kinds if kind in KNOWN]
 
 
 @pytest.mark.parametrize(("case", "kind"), PAIRS)

@@ -9,7 +9,7 @@ from hexad.data.context import Context, ContextEncoder
 from hexad.data.format import Format
 from hexad.data.forms import FORMS
 from hexad.data.forms.pictures import ENDINGS
-from hexad.data.load import load_data, read_table
+from hexad.data.load import load_data, read_records, read_table
 from hexad.data.options import OPTIONS, Options
 from hexad.data.output import check_output, write, write_bytes
 from hexad.data.protocols import PROTOCOLS
@@ -30,6 +30,7 @@ __all__ = [
     "list_data",
     "load_data",
     "permutation",
+    "read_records",
     "read_table",
     "write",
     "write_bytes",

@@ -161,6 +161,9 @@ def plan(
         own = recipe.check_options(own)
         if loaded.given is not None and not recipe.conditional:
             raise InputError(f"{recipe.name} cannot be conditioned on {loaded.given}; leave out context")
+        if loaded.given is None and recipe.needs_context:
+            question = "models answers given a question, and no column is the question"
+            raise InputError(f"{recipe.name} {question}; name its columns with --data context=a,b")
         scheme = recipe.scheme(loaded.event, own)
         preprocessing = Preprocessing.fit(loaded.event, scheme, loaded.tensor("train"), recipe.alpha)
         built = _build(recipe, preprocessing.event, own, loaded, seed, settings)

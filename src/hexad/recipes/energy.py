@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.energy import EBM, RBM
+from hexad.energy import EBM, RBM, ConditionalEnergy
 from hexad.event import Event
 from hexad.recipes.base import Recipe
 
@@ -53,6 +53,40 @@ def ebm(
     )
 
 
+def decision(
+    event: Event,
+    *,
+    loss: Literal[
+        "nll",
+        "mee",
+        "hinge",
+        "log",
+        "mce",
+        "square-square",
+        "square-exponential",
+        "perceptron",
+        "lvq2",
+        "energy",
+    ] = "nll",
+    margin: Annotated[float, Field(gt=0)] = 1.0,
+    beta: Annotated[float, Field(gt=0)] = 1.0,
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None,
+    rank: Annotated[int, Field(ge=0)] | None = None,
+    search: Literal["exhaustive", "coordinate", "beam", "annealing"] | None = None,
+    context: int = 0,
+) -> ConditionalEnergy:
+    """Return an energy of answers given questions; as many squares as values in all columns, up to 32."""
+    squares = min(32, sum(support.levels for support in event.supports)) if rank is None else rank
+    return ConditionalEnergy(event, context, loss, margin, beta, hidden or (128, 128), squares, search)
+
+
+def _real_answers(event: Event) -> str | None:
+    real = [support.kind == "real" for support in event.supports]
+    names = [name for name, is_real in zip(event.names, real, strict=False) if is_real]
+    columns = f"; real are {', '.join(names[:8])}" if names else ""
+    return f"decision takes answers of binary and ordinal columns, not real ones{columns}" if any(real) else None
+
+
 RECIPES = (
     Recipe(
         "rbm",
@@ -69,5 +103,14 @@ RECIPES = (
         schemes={"real": "dequantise", "ordinal": "dequantise"},
         can=("log-likelihood", "energy"),
         settings={"lr": 5e-3},
+    ),
+    Recipe(
+        "decision",
+        "energy",
+        decision,
+        schemes={"binary": "identity", "ordinal": "identity", "mixed": "identity"},
+        can=("log-likelihood", "decide"),
+        unfit=_real_answers,
+        needs_context=True,
     ),
 )
