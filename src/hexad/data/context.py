@@ -93,7 +93,7 @@ class ContextEncoder:
         if math.prod(array.shape[1:]) != self.width:
             wanted = "one value" if self.width == 1 else f"{self.width} numbers"
             raise InputError(f"context {self.name}: expected {wanted} a record, got an array of shape {array.shape}")
-        array = array.reshape(len(array), -1)
+        array = array.reshape(len(array), self.width)
         return self._one_hot(array[:, 0]) if self.values else self._standardised(array)
 
     def decode(self, codes: Tensor) -> np.ndarray:
