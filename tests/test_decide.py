@@ -82,9 +82,7 @@ class Descending(Parabola, Decider):
     searches = ("gradient",)
 
     def decide(self, x: Tensor, *, search: str | None = None, generator: torch.Generator | None = None) -> Decision:
-        return gradient(
-            lambda y: 0.5 * (y - x[:, None]).square().sum(2), torch.zeros(len(x), 1), generator=generator
-        )
+        return gradient(lambda y: 0.5 * (y - x[:, None]).square().sum(2), torch.zeros(len(x), 1), generator=generator)
 
 
 class ByClass(Parabola, Decider):
@@ -147,9 +145,7 @@ def test_a_context_is_decoded_to_what_was_encoded():
 def folder(tmp_path_factory):
     """Return the folder of a run and of its table."""
     path = tmp_path_factory.mktemp("decide")
-    hexad.fit(
-        "decision", hexad.load_data(table(), **OPTIONS), steps=3, progress=False, hidden=[8], out=path / "run"
-    )
+    hexad.fit("decision", hexad.load_data(table(), **OPTIONS), steps=3, progress=False, hidden=[8], out=path / "run")
     hexad.fit("gaussian", hexad.load_data(table()[["x", "grade"]], step=0), progress=False, out=path / "plain")
     return path
 
@@ -199,7 +195,9 @@ def test_wrong_questions_are_one_line(run, change, more, words, command, folder,
 
 def test_too_many_answers_for_the_exhaustive_search_are_one_line():
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.integers(0, 2, (60, 30)), columns=[f"y{i}" for i in range(30)]).assign(x=rng.normal(size=60))
+    frame = pd.DataFrame(rng.integers(0, 2, (60, 30)), columns=[f"y{i}" for i in range(30)]).assign(
+        x=rng.normal(size=60)
+    )
     data = hexad.load_data(frame, context="x")
     with pytest.raises(hexad.InputError, match="loss=nll sums over all answers"):
         hexad.fit("decision", data, steps=1)

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-SHORT = {"conditional_intervals": ("band.png", "60"), "flow_film": ("film.gif", "40")}  # a picture, and few steps
+SHORT = {  # a picture, and few steps
+    "conditional_intervals": ("band.png", "60"),
+    "flow_film": ("film.gif", "40"),
+    "decide_digits": ("digits.png", "10"),
+    "losses_that_collapse": ("losses.png",),
+}
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
 

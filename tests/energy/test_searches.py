@@ -226,5 +226,3 @@ def test_restarts_find_the_lower_of_two_wells_and_the_other_is_the_runner_up() -
     assert gradient(energy, start, restarts=1).answer.sign()[:, 0].tolist() == [1, -1]
     with pytest.raises(ValueError, match="not numbers"):
         gradient(lambda y: y.sum(2) * torch.nan, start)
-
-

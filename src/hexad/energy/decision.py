@@ -210,7 +210,9 @@ class ConditionalEnergy(GenerativeModel, Decider):
         """Return the answers of least energy to questions (batch, context); ``search`` is one of ``searches``."""
         found = search_answers(search or self.searches[0], self.candidates(x), generator=generator)
         shape = (len(x), *self.event.shape)
-        return Decision(found.answer.reshape(shape), found.energy, found.runner_up.reshape(shape), found.runner_up_energy)
+        return Decision(
+            found.answer.reshape(shape), found.energy, found.runner_up.reshape(shape), found.runner_up_energy
+        )
 
     def log_likelihood(
         self,
