@@ -113,9 +113,7 @@ def draw_picture(found: dict[str, tuple[Tensor, list[tuple[float, float, Tensor]
 def main(picture: str | None = None) -> None:
     """Train by each loss, print what became of the energies, and draw where a file is named."""
     print(f"{'':<30}{'free energies':^24}   {'outputs':^18}   {'distance':^18}")
-    print(
-        f"{'loss':<20}{'margin':<10}{'right':>8}{'wrong':>8}{'gap':>8}   {'right':>8}{'gap':>10}   {'right':>8}{'gap':>10}"
-    )
+    print(f"{'loss':<20}{'margin':<10}{'right':>8}{'wrong':>8}{'gap':>8}" + f"   {'right':>8}{'gap':>10}" * 2)
     found = {}
     for name, loss in DECISION_LOSSES.items():
         path = free(name)
@@ -124,9 +122,7 @@ def main(picture: str | None = None) -> None:
         learned = "   ".join(f"{right:>8.1%}{gap:>10.3g}" for right, gap, _ in nets)
         print(f"{name:<20}{loss.margin:<10}{low:>8.2f}{high:>8.2f}{high - low:>8.2f}   {learned}")
         found[name] = (path, nets)
-    print(
-        "right: of 256 records; gap: median energy of the wrong answer less the right one's, exact, as both are summed."
-    )
+    print("right: of 256 records; gap: median energy of the wrong answer less the right one's, exact.")
     if picture:
         draw_picture(found, picture)
 

@@ -117,7 +117,7 @@ def test_more_restarts_are_no_worse_and_one_misses_the_best() -> None:
 
 
 def test_a_question_does_not_change_the_answer_to_another() -> None:
-    answers, energies = smooth(LEVELS)
+    answers, _ = smooth(LEVELS)
     half = Answers(lambda y: answers.energy(y.repeat(2, 1, 1) if len(y) > 1 else y)[: BATCH // 2], LEVELS, BATCH // 2)
     for name in ("exhaustive", "beam"):
         whole, part = search_answers(name, answers), search_answers(name, half)

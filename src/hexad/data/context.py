@@ -218,7 +218,7 @@ class Context:
         """
         if codes.dim() != 2 or codes.shape[1] != self.size:
             raise ValueError(f"codes of a context: expected (n, {self.size}), got {tuple(codes.shape)}")
-        columns = {}
+        columns: dict[str, np.ndarray] = {}
         parts = codes.split([encoder.size for encoder in self.encoders], dim=1)
         for encoder, part in zip(self.encoders, parts, strict=True):
             values = encoder.decode(part)

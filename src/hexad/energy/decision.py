@@ -136,7 +136,7 @@ class ConditionalEnergy(GenerativeModel, Decider):
 
     def _terms(self, questions: Tensor | None, n: int) -> tuple[Tensor, Tensor]:
         """Return u (n, L) of all L values of all columns, and g (n, rank); no questions count as zeros."""
-        given = self.network.layers[0].weight.new_zeros(n, self.context) if questions is None else questions
+        given = torch.zeros(n, self.context, device=self.device, dtype=self.dtype) if questions is None else questions
         out = self.network(given)
         return out[:, : sum(self.levels)], out[:, sum(self.levels) :]
 
@@ -209,10 +209,8 @@ class ConditionalEnergy(GenerativeModel, Decider):
     def decide(self, x: Tensor, *, search: str | None = None, generator: torch.Generator | None = None) -> Decision:
         """Return the answers of least energy to questions (batch, context); ``search`` is one of ``searches``."""
         found = search_answers(search or self.searches[0], self.candidates(x), generator=generator)
-        shape = (len(x), *self.event.shape)
-        return Decision(
-            found.answer.reshape(shape), found.energy, found.runner_up.reshape(shape), found.runner_up_energy
-        )
+        answer, second = (y.unflatten(1, self.event.shape) for y in (found.answer, found.runner_up))
+        return Decision(answer, found.energy, second, found.runner_up_energy)
 
     def log_likelihood(
         self,

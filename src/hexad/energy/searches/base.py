@@ -23,13 +23,11 @@ __all__ = ["Answers", "BestTwo", "Walk", "check_enumerable", "codes", "size_in_w
 
 
 class Walk(Protocol):
-    """Answers (batch, k, D) that are changed column by column.
+    """Answers (batch, k, D) that are changed column by column."""
 
-    Attributes:
-        y: the answers as they stand.
-    """
-
-    y: Tensor
+    @property
+    def y(self) -> Tensor:
+        """The answers as they stand."""
 
     def energies(self, column: int) -> Tensor:
         """Return the energies of the answers with each value in one column, (batch, k, L)."""
@@ -110,7 +108,7 @@ class _Without:
         self.walk, self.banned = walk, banned
 
     @property
-    def y(self) -> Tensor:  # type: ignore[override]
+    def y(self) -> Tensor:
         return self.walk.y
 
     def energies(self, column: int) -> Tensor:
