@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 import hexad
 
-STEPS, SHOWN, ASKED = 300, 12, 64
+STEPS, SHOWN, ASKED = 150, 12, 64
 UPPER = [f"p{i}" for i in range(32)]
 LOWER = [f"q{i}" for i in range(32, 64)]
 
