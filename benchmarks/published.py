@@ -22,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import results
 import torch
 
 import hexad
 from hexad.comparison import evaluate
 from hexad.energy import RBM, annealed_partition
+from hexad.energy.losses import DECISION_LOSSES, most_offending
 from hexad.event import Event
 from hexad.randomness import fork, stream
 
@@ -389,6 +391,56 @@ def _() -> dict[str, Any]:
         "kind": f"as said; ebm: {low['protocol']}",
         "seeds": "0",
         "protocol": "hexad compare digits: 20 s a model, test split of 360",
+    }
+
+
+def digits_and_their_labels() -> hexad.Data:
+    """Return digits as a table of answers to questions: the label, given 64 pixels in numbers from 0 to 1."""
+    digits, names = hexad.load_data("digits"), [f"pixel{i}" for i in range(64)]
+    tables = {}
+    for split in ("train", "valid", "test"):
+        pixels = digits.tensor(split).flatten(1).numpy() / 16
+        tables[split] = pd.DataFrame(pixels, columns=names).assign(label=digits.context["label"][split])
+    return hexad.load_data(tables, context=names, support="ordinal")
+
+
+def decided(data: hexad.Data, loss: str, seed: int) -> dict[str, float]:
+    """Train a decision model by a loss and return what it decides on test records, and its energies there."""
+    fitted = hexad.fit("decision", data, steps=300, seed=seed, loss=loss, hidden=[64], lr=5e-3, progress=False)
+    known = data.known("test")
+    table, label = fitted.decide(known), data.test["label"].to_numpy()
+    questions = data.format.encode_context(known)
+    with torch.no_grad():
+        every = torch.stack(
+            [fitted.model.energy(torch.full((len(questions), 1), float(y)), questions) for y in range(10)], 1
+        )
+    right = torch.tensor(label)
+    gap = most_offending(every, right) - every.gather(1, right[:, None])[:, 0]
+    accuracy = 100 * float((table["label"].to_numpy() == label).mean())
+    return {"accuracy": accuracy, "gap": float(gap.median()), "energy": float(every.mean())}
+
+
+@task("decision-losses")
+def _() -> dict[str, Any]:
+    data, seeds, said = digits_and_their_labels(), range(5), []
+    for loss, row in DECISION_LOSSES.items():
+        runs = [decided(data, loss, seed) for seed in seeds]
+        accuracy, gap, energy = (
+            [statistics.mean(run[key] for run in runs), statistics.stdev(run[key] for run in runs)]
+            for key in ("accuracy", "gap", "energy")
+        )
+        print(f"{loss}: accuracy {accuracy[0]:.2f} ± {accuracy[1]:.2f}, gap {gap[0]:.3g}, energy {energy[0]:.3g}")
+        text = f"{loss} (margin {row.margin}) {accuracy[0]:.2f} ± {accuracy[1]:.2f}"
+        said.append(f"{text}, gap {gap[0]:.2g}, mean energy {energy[0]:.2g}")
+    return {
+        "target": "the seven losses of a positive margin within 1.5 points of nll, which is the cross-entropy; "
+        "perceptron, lvq2 and energy, which ask for no gap, as they come",
+        "ours": "; ".join(said),
+        "kind": "% of 360 test labels decided rightly, mean and deviation over seeds; gap: median of the energy of the "
+        "most offending wrong answer less that of the right one",
+        "seeds": "0 to 4",
+        "protocol": "digits, label given 64 pixels, one hidden layer of 64, m = β = 1, 300 steps each, weights chosen "
+        "on validation, exhaustive search",
     }
 
 

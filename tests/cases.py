@@ -14,6 +14,8 @@ SOURCES = {
     "series": "ar2",
     "picture": "copula as image",
     "labelled": "tree given x0",
+    "ordinal question": "copula given x0",
+    "binary question": "tree given x0,x1,x2",
 }
 
 
@@ -65,6 +67,7 @@ CASES = (
     Case("gaussian-rbm", ("real",), {"hidden": 8, "replicas": 4}),
     Case("potts-rbm", ("ordinal",), {"hidden": 8}),
     Case("ebm", ("real", "ordinal"), {"hidden": [32, 32]}),
+    Case("decision", ("ordinal question", "binary question"), {"hidden": [32]}),
     Case("vae", ("real", "ordinal", "binary"), {"hidden": [32], "latent": 4}),
     Case("gan", ("real", "ordinal", "binary"), {"hidden": [32, 32]}),
     Case("made", ("real", "ordinal", "binary"), {"hidden": [64]}),

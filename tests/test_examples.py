@@ -12,6 +12,8 @@ SHORT = {  # a picture, and few steps
     "conditional_intervals": ("band.png", "60"),
     "energies_as_objects": ("energies.png",),
     "flow_film": ("film.gif", "40"),
+    "decide_digits": ("digits.png", "10"),
+    "losses_that_collapse": ("losses.png",),
 }
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 

@@ -12,7 +12,9 @@ from cases import CASES, SOURCES
 from conftest import known, source
 from hexad.checks import InputError
 
-PAIRS = [pytest.param(case, kind, id=f"{case}-{kind}") for case in CASES for kind in case.kinds]
+# a question of several columns is held to the truth in its method's own file: here the joint law is summed over one
+KNOWN = {kind for kind, name in SOURCES.items() if "," not in name}
+PAIRS = [pytest.param(case, kind, id=f"{case}-{kind}") for case in CASES for kind in case.kinds if kind in KNOWN]
 
 
 def truth_of(name: str, rows: slice) -> torch.Tensor:

@@ -219,6 +219,33 @@ def impute(
 
 
 @app.command()
+def decide(
+    run: RunFolder,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Questions: a table, or an array of records.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where it goes: .csv .tsv .parquet .npz ...")],
+    search: Annotated[
+        str | None, typer.Option("--search", help="exhaustive, coordinate, beam, annealing; left out: the run's own.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """The answer of least energy, and the next best, for every question of DATA.
+
+    Of a run of answers given a question, the columns of the question are read and the others ignored; of a run of
+    records given their class, the columns of the records.
+    """
+    from hexad.data import check_output, read_records, read_table, write
+    from hexad.fitted import decider_of, load
+
+    path = check_output(out)
+    fitted = load(run, device=device)
+    read = read_table if decider_of(fitted).answers == "event" else read_records
+    table = fitted.decide(read(data), search, seed, progress=True)
+    write(table, path)
+    _say(f"{len(table)} decisions: {path}")
+
+
+@app.command()
 def models(as_json: JsonFlag = False) -> None:
     """Every model: family, what data it takes, what it can do, its options."""
     from hexad.recipes import list_models

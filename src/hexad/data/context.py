@@ -93,8 +93,18 @@ class ContextEncoder:
         if math.prod(array.shape[1:]) != self.width:
             wanted = "one value" if self.width == 1 else f"{self.width} numbers"
             raise InputError(f"context {self.name}: expected {wanted} a record, got an array of shape {array.shape}")
-        array = array.reshape(len(array), -1)
+        array = array.reshape(len(array), self.width)
         return self._one_hot(array[:, 0]) if self.values else self._standardised(array)
+
+    def decode(self, codes: Tensor) -> np.ndarray:
+        """Return values in the user's units of their codes (n, size): the class of the largest, or numbers, (n,) or
+        (n, k).
+        """
+        held = codes.detach().to("cpu", torch.float64).numpy()
+        if self.values:
+            return np.array(self.values)[held.argmax(1)]
+        numbers = held * self.std + self.mean
+        return numbers[:, 0] if self.width == 1 else numbers
 
     def _standardised(self, array: np.ndarray) -> Tensor:
         try:
@@ -197,6 +207,24 @@ class Context:
             if len(code) not in (1, n):
                 raise InputError(f"context: expected {n} values of {name!r}, one a record, got {len(code)}")
         return torch.cat([code.expand(n, -1) for code in codes], 1)
+
+    def decode(self, codes: Tensor) -> dict[str, np.ndarray]:
+        """Return the columns by name, in the user's units, of codes (n, size): what :meth:`encode` undoes.
+
+        A column of several numbers a record is ``NAME_0``, ``NAME_1``, ...
+
+        Raises:
+            ValueError: codes of another width.
+        """
+        if codes.dim() != 2 or codes.shape[1] != self.size:
+            raise ValueError(f"codes of a context: expected (n, {self.size}), got {tuple(codes.shape)}")
+        columns: dict[str, np.ndarray] = {}
+        parts = codes.split([encoder.size for encoder in self.encoders], dim=1)
+        for encoder, part in zip(self.encoders, parts, strict=True):
+            values = encoder.decode(part)
+            wide = {f"{encoder.name}_{i}": column for i, column in enumerate(values.T)}
+            columns |= {encoder.name: values} if values.ndim == 1 else wide
+        return columns
 
     def _columns(self, values: Any) -> list[Any]:
         if is_frame(values):

@@ -33,7 +33,7 @@ from hexad.event import Event
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FEWEST", "load_data", "read_table"]
+__all__ = ["FEWEST", "load_data", "read_records", "read_table"]
 
 FEWEST = 20
 
@@ -91,29 +91,28 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     Raises:
         InputError: the file cannot be read, or is no table.
     """
-    x = read_records(path)
-    if isinstance(x, np.ndarray):
-        raise InputError(f"{path}: holds an array of shape {x.shape}; expected a table")
-    return x
-
-
-def read_records(path: str | os.PathLike[str]) -> pd.DataFrame | np.ndarray:
-    """Return the records of a file as they are: a table, as :func:`read_table` does, or an array of pictures.
-
-    Raises:
-        InputError: the file cannot be read, or holds splits.
-    """
     import pandas as pd
 
+    x = read_records(path)
+    if isinstance(x, pd.DataFrame):
+        return x
+    if x.ndim > 2:
+        raise InputError(f"{path}: holds an array of shape {x.shape}; expected a table")
+    return pd.DataFrame(x, columns=list(column_names(Raw({"all": x}, "array"))))
+
+
+def read_records(path: str | os.PathLike[str]) -> Any:
+    """Return the records of a file or of a folder of pictures as they are: a frame whose rows stand in the file's own
+    order, or an array (n, ...).
+
+    Raises:
+        InputError: the file cannot be read, or holds several splits.
+    """
     raw = read_path(Path(path))
     if list(raw.parts) != ["all"]:
         raise InputError(f"{path}: holds the splits {', '.join(raw.parts)}; expected one table, give its file")
     x = raw.first
-    if not raw.is_frame:
-        if x.ndim > 2:
-            return x
-        return pd.DataFrame(x, columns=list(column_names(raw)))
-    return x if raw.order is None else x.iloc[np.argsort(raw.order)]
+    return x if raw.order is None or not raw.is_frame else x.iloc[np.argsort(raw.order)]
 
 
 def _build(

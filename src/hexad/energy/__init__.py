@@ -8,6 +8,7 @@ from hexad.energy.boltzmann import BoltzmannMachine
 from hexad.energy.bounded import BoundedEnergy
 from hexad.energy.class_rbm import ClassRBM
 from hexad.energy.dbm import DBM
+from hexad.energy.decision import ConditionalEnergy
 from hexad.energy.ebm import EBM
 from hexad.energy.function import potential
 from hexad.energy.gaussian_rbm import GaussianRBM
@@ -20,6 +21,7 @@ from hexad.energy.partition import log_partition
 from hexad.energy.potts_rbm import PottsRBM
 from hexad.energy.rbm import RBM
 from hexad.energy.restricted import RestrictedMachine
+from hexad.energy.searches import SEARCHES, Answers, gradient, search_answers
 from hexad.energy.tilt import Tilt, exp
 
 __all__ = [
@@ -27,10 +29,13 @@ __all__ = [
     "DECISION_LOSSES",
     "EBM",
     "RBM",
+    "SEARCHES",
+    "Answers",
     "Banana",
     "BoltzmannMachine",
     "BoundedEnergy",
     "ClassRBM",
+    "ConditionalEnergy",
     "DoubleWell",
     "EnergyBridge",
     "EnergyModel",
@@ -49,6 +54,7 @@ __all__ = [
     "decision_loss",
     "exp",
     "gaussian_mixture",
+    "gradient",
     "log_partition",
     "mean_field",
     "mean_field_bound",
@@ -56,6 +62,7 @@ __all__ = [
     "onsager",
     "potential",
     "product",
+    "search_answers",
     "tap",
     "tap_log_z",
 ]

@@ -16,6 +16,7 @@ from hexad.checks import InputError, one_line
 from hexad.data import Data, Format
 from hexad.event import Event
 from hexad.fitted.config import RunConfig, assemble, pick_device
+from hexad.fitted.decision import decide
 from hexad.fitted.imputation import Imputed, impute
 from hexad.fitted.outliers import score_outliers
 from hexad.fitted.prediction import predict
@@ -242,6 +243,28 @@ class Fitted:
                 run's own data are gone.
         """
         return score_outliers(self, x, kind, context, reference, seed)
+
+    def decide(self, x: Any, search: str | None = None, seed: int = 0, *, progress: bool = False) -> pd.DataFrame:
+        """Return the answer of least energy to each question, of a model that is a :class:`~hexad.model.Decider`.
+
+        Args:
+            x: questions in the user's units: the context, as for :meth:`sample`, of a model of answers given a
+                question; records, as for :meth:`log_likelihood`, of a model of records given their class.
+            search: how it is looked for, one of the model's ``searches``; None: the first of them.
+            seed: of searches that draw. What is drawn for row j depends on the seed and on j alone.
+            progress: whether to show progress on standard error.
+
+        Returns:
+            A frame with a row a question: the answer's columns in the user's own names and types, ``energy``, the next
+            best answer that the search met as ``runner_up``, or ``NAME_runner_up`` where an answer has several
+            columns, and ``runner_up_energy``. What was not met is missing, at an infinite energy. Where a column of
+            the answer has one of these names, the added one has an underscore behind it.
+
+        Raises:
+            InputError: the model decides nothing, the search is unknown (the nearest is named) or cannot go through so
+                many answers, or the questions do not fit.
+        """
+        return decide(self, x, search, seed, progress)
 
     @torch.no_grad()
     def log_likelihood(self, x: Any, context: Any = None, seed: int = 0) -> LogLikelihood:

@@ -217,7 +217,8 @@ def _check_context(recipe: Recipe, data: Data) -> None:
         what = f"expected one column of a few values, at least two, text or whole numbers, got {got}"
         raise InputError(f"{recipe.name} models records with their labels: {what}; name it with --data context=LABEL")
     if recipe.needs_context and context is None:
-        raise InputError(f"{recipe.name} is trained with a context; name its columns with --data context=a,b")
+        question = "models answers given a question, and no column is the question"
+        raise InputError(f"{recipe.name} {question}; name its columns with --data context=a,b")
 
 
 def _named(model: str | GenerativeModel) -> str:

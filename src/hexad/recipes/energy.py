@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.energy import DBM, EBM, RBM, BoltzmannMachine, ClassRBM, GaussianRBM, PottsRBM
+from hexad.energy import DBM, EBM, RBM, BoltzmannMachine, ClassRBM, ConditionalEnergy, GaussianRBM, PottsRBM
 from hexad.energy.restricted import Chains, Start
 from hexad.event import Event
 from hexad.recipes.base import Recipe
@@ -150,6 +150,40 @@ def dbm(
     return DBM(event, hidden or (first, first // 2), chains, k, centred, particles, updates=updates, pretrain=pretrain)
 
 
+def decision(
+    event: Event,
+    *,
+    loss: Literal[
+        "nll",
+        "mee",
+        "hinge",
+        "log",
+        "mce",
+        "square-square",
+        "square-exponential",
+        "perceptron",
+        "lvq2",
+        "energy",
+    ] = "nll",
+    margin: Annotated[float, Field(gt=0)] = 1.0,
+    beta: Annotated[float, Field(gt=0)] = 1.0,
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None,
+    rank: Annotated[int, Field(ge=0)] | None = None,
+    search: Literal["exhaustive", "coordinate", "beam", "annealing"] | None = None,
+    context: int = 0,
+) -> ConditionalEnergy:
+    """Return an energy of answers given questions; as many squares as values in all columns, up to 32."""
+    squares = min(32, sum(support.levels for support in event.supports)) if rank is None else rank
+    return ConditionalEnergy(event, context, loss, margin, beta, hidden or (128, 128), squares, search)
+
+
+def _real_answers(event: Event) -> str | None:
+    real = [support.kind == "real" for support in event.supports]
+    names = [name for name, is_real in zip(event.names, real, strict=False) if is_real]
+    columns = f"; real are {', '.join(names[:8])}" if names else ""
+    return f"decision takes answers of binary and ordinal columns, not real ones{columns}" if any(real) else None
+
+
 RECIPES = (
     Recipe(
         "rbm",
@@ -158,6 +192,14 @@ RECIPES = (
         schemes={"binary": "identity"},
         can=("log-likelihood", "energy"),
         settings={"lr": 2e-3, "batch_size": 100},
+    ),
+    Recipe(
+        "ebm",
+        "energy",
+        ebm,
+        schemes={"real": "dequantise", "ordinal": "dequantise"},
+        can=("log-likelihood", "energy"),
+        settings={"lr": 5e-3},
     ),
     Recipe(
         "gaussian-rbm",
@@ -175,14 +217,6 @@ RECIPES = (
         can=("log-likelihood", "energy"),
         settings={"lr": 2e-3, "batch_size": 100},
         unfit=_too_many_levels,
-    ),
-    Recipe(
-        "ebm",
-        "energy",
-        ebm,
-        schemes={"real": "dequantise", "ordinal": "dequantise"},
-        can=("log-likelihood", "energy"),
-        settings={"lr": 5e-3},
     ),
     Recipe(
         "boltzmann",
@@ -210,5 +244,14 @@ RECIPES = (
         schemes={"binary": "identity"},
         can=("log-likelihood", "energy"),
         settings={"lr": 2e-3, "batch_size": 100},
+    ),
+    Recipe(
+        "decision",
+        "energy",
+        decision,
+        schemes={"binary": "identity", "ordinal": "identity", "mixed": "identity"},
+        can=("log-likelihood", "decide"),
+        unfit=_real_answers,
+        needs_context=True,
     ),
 )
