@@ -7,8 +7,11 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-__all__ = ["ScalarMLP"]
+from hexad.nn.lipschitz import BoundedLinear
+
+__all__ = ["ScalarMLP", "value_and_gradient"]
 
 
 class ScalarMLP(nn.Module):
@@ -21,32 +24,52 @@ class ScalarMLP(nn.Module):
     Args:
         features: width of the input.
         hidden: widths of the hidden layers; none: :math:`w \cdot x`.
+        spectral: whether the matrices of hidden layers are shrunk to a spectral norm of at most 1 (Miyato et al.,
+            2018, by an upper bound of the norm), so that the slope is at most 1.1^L times the norm of w. It
+            makes a pass several times slower.
     """
 
-    def __init__(self, features: int, hidden: Sequence[int]) -> None:
+    def __init__(self, features: int, hidden: Sequence[int], *, spectral: bool = False) -> None:
         super().__init__()
+        self.spectral = spectral
         widths = [features, *hidden]
-        self.inner = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        linear = BoundedLinear if spectral else nn.Linear
+        self.inner = nn.ModuleList(linear(a, b) for a, b in pairwise(widths))
         self.last = nn.Linear(widths[-1], 1, bias=False)
         nn.init.zeros_(self.last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the value of each row, (batch,)."""
         for layer in self.inner:
-            x = nn.functional.silu(layer(x))
+            x = F.silu(layer(x))
         return self.last(x).squeeze(-1)
 
     @torch.no_grad()
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the value of each row, (batch,), and its gradient in x, (batch, features), both without a graph."""
-        slopes = []
+        slopes, weights = [], []
         for layer in self.inner:
-            a = layer(x)
+            assert isinstance(layer, nn.Linear)
+            weights.append(layer.matrix() if isinstance(layer, BoundedLinear) else layer.weight)
+            a = F.linear(x, weights[-1], layer.bias)
             s = torch.sigmoid(a)
             x = a * s
             # d silu(a) / da = s + silu(a) (1 - s)
             slopes.append(torch.addcmul(s, x, 1 - s))
         gradient = self.last.weight.expand(len(x), -1)
-        for layer, slope in zip(reversed(self.inner), reversed(slopes), strict=True):
-            gradient = (gradient * slope) @ layer.weight  # type: ignore[operator]
+        for weight, slope in zip(reversed(weights), reversed(slopes), strict=True):
+            gradient = (gradient * slope) @ weight
         return self.last(x).squeeze(-1), gradient
+
+
+def value_and_gradient(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the value of each row, (batch,), of any scalar network and its gradient in x, both without a graph; in
+    closed form where the network has one.
+    """
+    if isinstance(network, ScalarMLP):
+        return network.value_and_gradient(x)
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        value = network(x)
+        (gradient,) = torch.autograd.grad(value.sum(), x)
+    return value.detach(), gradient

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from hexad.energy import EBM, RBM
+from hexad.checks import InputError
+from hexad.energy import (
+    EBM,
+    RBM,
+    DenoisingScoreMatching,
+    EnergyDiscrepancy,
+    ImplicitScoreMatching,
+    MaximumLikelihood,
+    NoiseContrastive,
+    Objective,
+    SlicedScoreMatching,
+)
 from hexad.event import Event
 from hexad.recipes.base import Recipe
 
 __all__ = ["RECIPES"]
 
 Count = Annotated[int, Field(ge=1)]
+SHORT_RUN = 20  # Langevin steps from the base
 
 
 def rbm(
@@ -29,28 +43,65 @@ def rbm(
     return RBM(event, units or min(256, max(32, event.dims)), chains, k, centred, particles)
 
 
+Positive = Annotated[float, Field(gt=0)]
+CHAINS = ("k", "particles", "regularisation")
+
+OBJECTIVES: dict[str, tuple[Callable[..., Objective], tuple[str, ...]]] = {
+    "likelihood": (MaximumLikelihood, (*CHAINS, "restart")),
+    "short-run": (partial(MaximumLikelihood, "short-run", k=20), CHAINS),
+    "contrastive": (NoiseContrastive, ("draws", "regularisation")),
+    "discrepancy": (EnergyDiscrepancy, ("sigma", "draws", "regularisation")),
+    "denoising": (DenoisingScoreMatching, ("sigma", "draws", "regularisation")),
+    "sliced": (SlicedScoreMatching, ("draws", "regularisation")),
+    "implicit": (ImplicitScoreMatching, ("regularisation",)),
+}  # what makes each, and the options that it takes
+
+
+def _objective(name: str, few: bool, given: dict[str, Any]) -> Objective:
+    """Return the objective of a name, with the options that were given.
+
+    Raises:
+        InputError: an option was given that this objective does not take.
+    """
+    make, takes = OBJECTIVES[name]
+    for option in given:
+        if option not in takes:
+            raise InputError(f"option {option} of ebm: objective={name} takes {', '.join(takes)}; leave it out")
+    if "particles" in takes:
+        given = {"particles": 256 if few else 128} | given
+    return make(**given)
+
+
 def ebm(
     event: Event,
     *,
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None,
     components: Count | None = None,
-    k: Count = 5,
+    objective: Literal[
+        "likelihood", "short-run", "contrastive", "discrepancy", "denoising", "sliced", "implicit"
+    ] = "likelihood",
+    k: Count | None = None,
     particles: Count | None = None,
-    restart: Annotated[float, Field(ge=0, le=1)] = 0.05,
-    regularisation: Annotated[float, Field(ge=0)] = 1e-4,
+    restart: Annotated[float, Field(ge=0, le=1)] | None = None,
+    sigma: Positive | Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None,
+    draws: Count | None = None,
+    regularisation: Annotated[float, Field(ge=0)] | None = None,
+    spectral: bool = False,
 ) -> EBM:
     """Return a tilt of a mixture where columns are few, and of a Gaussian where they are many."""
     few = event.dims <= 4
     mixture = 16 if few else 8 if event.dims <= 16 else 1
-    return EBM(
-        event,
-        hidden or ((128, 128) if few else (256, 256)),
-        components or mixture,
-        k,
-        particles or (256 if few else 128),
-        restart,
-        regularisation,
-    )
+    options = {
+        "k": k,
+        "particles": particles,
+        "restart": restart,
+        "sigma": sigma,
+        "draws": draws,
+        "regularisation": regularisation,
+    }
+    chosen = _objective(objective, few, {name: value for name, value in options.items() if value is not None})
+    widths = hidden or ((128, 128) if few else (256, 256))
+    return EBM(event, widths, components or mixture, chosen, spectral=spectral)
 
 
 RECIPES = (
