@@ -31,10 +31,10 @@ def tilted(dims=2, components=1, scale=1.0, seed=0):
     return model
 
 
-@pytest.mark.parametrize("hidden", [(16, 8), ()])
-def test_network_gradient_is_that_of_autodiff(hidden):
+@pytest.mark.parametrize(("hidden", "frequencies"), [((16, 8), 0), ((), 0), ((16, 8), 5)])
+def test_network_gradient_is_that_of_autodiff(hidden, frequencies):
     with fork(0):
-        network = ScalarMLP(3, hidden).double()
+        network = ScalarMLP(3, hidden, frequencies=frequencies).double()
         torch.nn.init.normal_(network.last.weight)
     x = torch.randn(7, 3, generator=stream(0)).double().requires_grad_()
     value, gradient = network.value_and_gradient(x)

@@ -380,6 +380,14 @@ def test_the_guard_names_the_layer_of_the_energy(objective):
     assert found == "the output of layer 'network.inner.1' (Linear)"
 
 
+def test_energies_that_are_not_finite_have_no_likelihood():
+    model = quadratic(ImplicitScoreMatching())
+    with torch.no_grad():
+        model.network.theta.fill_(math.nan)
+    with pytest.raises(hexad.InputError, match="log Z is nan: the energy is not finite everywhere"):
+        model.log_likelihood(torch.zeros(2, 1).double())
+
+
 class Column(nn.Module):
     """Gives a column, as networks mostly do."""
 

@@ -10,12 +10,14 @@ is the *low* end.
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from hexad.checks import InputError
 from hexad.event import Event
 from hexad.likelihood import LogLikelihood
 from hexad.mcmc import Sandwich
@@ -147,12 +149,19 @@ class EnergyModel(GenerativeModel, Energy):
         generator: torch.Generator | None = None,
         budget: int | None = None,
     ) -> LogLikelihood:
-        """Return log p: exact where log Z is, else an interval. ``budget``: the most annealing runs a direction."""
+        """Return log p: exact where log Z is, else an interval. ``budget``: the most annealing runs a direction.
+
+        Raises:
+            InputError: log Z is not finite.
+        """
         key = (self._fingerprint(), budget)
         if key not in self._partitions:
             draws = stream(0, "log Z", device=self.device)
             self._partitions = {key: self.log_partition(generator=draws, budget=budget)}
         log_z = self._partitions[key]
+        if not math.isfinite(log_z.value):
+            how = "train it again at a smaller lr, or in float64"
+            raise InputError(f"log Z is {log_z.value}: the energy is not finite everywhere; {how}")
         log_f = -self.energy(x).detach().double()
         return LogLikelihood(
             log_f - log_z.value,

@@ -45,7 +45,8 @@ class EBM(EnergyModel):
         components: of the base; 1 is the Gaussian with full covariance.
         objective: what the energy is trained by; None: maximum likelihood by persistent chains.
         spectral: whether the network's hidden layers are shrunk to a spectral norm of at most 1.
-        network: an energy network of your own, from (batch, D) to (batch,), in place of ``hidden`` and ``spectral``.
+        frequencies: random ones whose sines and cosines the network sees beside the record, for few columns.
+        network: an energy network of your own, from (batch, D) to (batch,), in place of what the three before make.
         sample_steps: Langevin steps that make a sample, from the base to the model.
 
     Raises:
@@ -67,6 +68,7 @@ class EBM(EnergyModel):
         objective: Objective | None = None,
         *,
         spectral: bool = False,
+        frequencies: int = 0,
         network: nn.Module | None = None,
         sample_steps: int = 300,
     ) -> None:
@@ -80,7 +82,9 @@ class EBM(EnergyModel):
         self.compilable = self.objective.compilable
         if self._other is not None:
             self.players = ("model", "noise")
-        self.network = ScalarMLP(dims, hidden, spectral=spectral) if network is None else network
+        if network is None:
+            network = ScalarMLP(dims, hidden, spectral=spectral, frequencies=frequencies)
+        self.network = network
         _check_network(self.network, dims)
         self.base = GaussianMixture(dims, components)
         self.register_buffer("shift", torch.zeros(dims))

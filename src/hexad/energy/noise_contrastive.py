@@ -37,7 +37,7 @@ class NoiseContrastive(Objective):
         regularisation: weight of the squared energies of records.
     """
 
-    def __init__(self, draws: int = 8, noise: Density | None = None, regularisation: float = 0.0) -> None:
+    def __init__(self, draws: int = 2, noise: Density | None = None, regularisation: float = 0.0) -> None:
         super().__init__()
         self.draws, self.regularisation = draws, regularisation
         self.noise = noise

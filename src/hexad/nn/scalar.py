@@ -25,14 +25,29 @@ class ScalarMLP(nn.Module):
         features: width of the input.
         hidden: widths of the hidden layers; none: :math:`w \cdot x`.
         spectral: whether the matrices of hidden layers are shrunk to a spectral norm of at most 1 (Miyato et al.,
-            2018, by an upper bound of the norm), so that the slope is at most 1.1^L times the norm of w. It
-            makes a pass several times slower.
+            2018, by an upper bound of the norm), so that the slope in what the first layer sees is at
+            most 1.1^L times the norm of w. It makes a pass several times slower.
+        frequencies: how many random ones, F, give the first layer sin(x B) and cos(x B) beside x (Fourier features;
+            Tancik et al., 2020): edges and narrow modes in few columns, which plain layers learn slowly.
+        bandwidth: standard deviation of B.
     """
 
-    def __init__(self, features: int, hidden: Sequence[int], *, spectral: bool = False) -> None:
+    waves: Tensor
+
+    def __init__(
+        self,
+        features: int,
+        hidden: Sequence[int],
+        *,
+        spectral: bool = False,
+        frequencies: int = 0,
+        bandwidth: float = 4.0,
+    ) -> None:
         super().__init__()
-        self.spectral = spectral
-        widths = [features, *hidden]
+        self.frequencies = frequencies
+        if frequencies:
+            self.register_buffer("waves", bandwidth * torch.randn(features, frequencies))
+        widths = [features + 2 * frequencies, *hidden]
         linear = BoundedLinear if spectral else nn.Linear
         self.inner = nn.ModuleList(linear(a, b) for a, b in pairwise(widths))
         self.last = nn.Linear(widths[-1], 1, bias=False)
@@ -40,6 +55,9 @@ class ScalarMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the value of each row, (batch,)."""
+        if self.frequencies:
+            phase = x @ self.waves
+            x = torch.cat([x, phase.sin(), phase.cos()], 1)
         for layer in self.inner:
             x = F.silu(layer(x))
         return self.last(x).squeeze(-1)
@@ -47,7 +65,11 @@ class ScalarMLP(nn.Module):
     @torch.no_grad()
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the value of each row, (batch,), and its gradient in x, (batch, features), both without a graph."""
-        slopes, weights = [], []
+        slopes, weights, width = [], [], x.shape[1]
+        if self.frequencies:
+            phase = x @ self.waves
+            sine, cosine = phase.sin(), phase.cos()
+            x = torch.cat([x, sine, cosine], 1)
         for layer in self.inner:
             assert isinstance(layer, nn.Linear)
             weights.append(layer.matrix() if isinstance(layer, BoundedLinear) else layer.weight)
@@ -59,6 +81,9 @@ class ScalarMLP(nn.Module):
         gradient = self.last.weight.expand(len(x), -1)
         for weight, slope in zip(reversed(weights), reversed(slopes), strict=True):
             gradient = (gradient * slope) @ weight
+        if self.frequencies:
+            plain, by_sine, by_cosine = gradient.split([width, self.frequencies, self.frequencies], 1)
+            gradient = plain + (by_sine * cosine - by_cosine * sine) @ self.waves.T
         return self.last(x).squeeze(-1), gradient
 
 

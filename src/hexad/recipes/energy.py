@@ -87,6 +87,7 @@ def ebm(
     draws: Count | None = None,
     regularisation: Annotated[float, Field(ge=0)] | None = None,
     spectral: bool = False,
+    frequencies: Annotated[int, Field(ge=0)] | None = None,
 ) -> EBM:
     """Return a tilt of a mixture where columns are few, and of a Gaussian where they are many."""
     few = event.dims <= 4
@@ -101,7 +102,14 @@ def ebm(
     }
     chosen = _objective(objective, few, {name: value for name, value in options.items() if value is not None})
     widths = hidden or ((128, 128) if few else (256, 256))
-    return EBM(event, widths, components or mixture, chosen, spectral=spectral)
+    if frequencies is None:  # sines are steep, which spectral=true is there to prevent
+        frequencies = 64 if few and not spectral else 0
+    return EBM(event, widths, components or mixture, chosen, spectral=spectral, frequencies=frequencies)
+
+
+def _larger_batches(event: Event, rows: int) -> dict[str, Any]:
+    """Return larger batches where records are cheap and many."""
+    return {"batch_size": 256} if event.dims <= 4 and rows >= 10_000 else {}
 
 
 RECIPES = (
@@ -120,5 +128,6 @@ RECIPES = (
         schemes={"real": "dequantise", "ordinal": "dequantise"},
         can=("log-likelihood", "energy"),
         settings={"lr": 5e-3},
+        suited=_larger_batches,
     ),
 )
