@@ -91,7 +91,7 @@ def ebm(
 ) -> EBM:
     """Return a tilt of a mixture where columns are few, and of a Gaussian where they are many."""
     few = event.dims <= 4
-    mixture = 16 if few else 8 if event.dims <= 16 else 1
+    mixture = 32 if event.dims <= 2 else 16 if few else 8 if event.dims <= 16 else 1
     options = {
         "k": k,
         "particles": particles,
