@@ -160,8 +160,8 @@ def test_minimum_over_the_scale_is_where_it_is_known_to_be(name):
 
 
 def test_contrastive_minimum_holds_the_log_normaliser_of_the_quadrature():
-    model, x = quadratic(NoiseContrastive(draws=8)), quantiles(4000, MEAN, SCALE)
-    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=20, line_search_fn="strong_wolfe")
+    model, x = quadratic(NoiseContrastive(draws=4)), quantiles(4000, MEAN, SCALE)
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=12, line_search_fn="strong_wolfe")
 
     def closure():
         optimizer.zero_grad()
@@ -173,8 +173,8 @@ def test_contrastive_minimum_holds_the_log_normaliser_of_the_quadrature():
     learned, exact = float(model.objective.log_normaliser.detach()), model.log_partition().value
     assert exact == pytest.approx(log_normaliser(model.network.theta.detach()), abs=1e-6)
     assert abs(exact) > 0.1
-    assert learned == pytest.approx(exact, abs=0.02)
-    assert torch.allclose(model.network.theta, theta_of(MEAN, SCALE**2), atol=0.08)
+    assert learned == pytest.approx(exact, abs=0.04)
+    assert torch.allclose(model.network.theta, theta_of(MEAN, SCALE**2), atol=0.12)
 
 
 def test_contrastive_loss_is_the_logistic_regression_of_its_own_draws():
@@ -318,13 +318,14 @@ def test_without_chains_log_z_is_annealed_back_from_samples(make, monkeypatch):
     exact, generator = model.log_partition().value, stream(8)
     assert len(model.chains) == 0
     assert model.negatives() is None
+    model.sample_steps = 60
     x = model.sample(32, generator=generator)
-    for _ in range(200):
+    for _ in range(100):
         model.after_step(x, generator=generator)
     monkeypatch.setattr("hexad.energy.ebm._QUADRATURE", 0)
-    found = model.log_partition(generator=generator, effort=0.1)
+    found = model.log_partition(generator=generator, effort=0.06)
     assert found.low < exact < found.high
-    assert found.high - found.low < 0.6
+    assert found.high - found.low < 0.8
     assert float(model.mean_acceptance()) == pytest.approx(0.57, abs=0.1)
 
 
@@ -405,7 +406,8 @@ def test_what_cannot_be_trained_is_said_in_one_line():
         EBM(event, network=Column())
     with pytest.raises(ValueError, match="gives nan at the origin; expected a finite energy"):
         EBM(event, network=Column(math.nan, squeeze=True))
-    assert EBM(event, network=Column(squeeze=True)).validate(torch.zeros(3, 2)).name == "log_prob"
+    with torch.no_grad():
+        assert EBM(event, network=Column(squeeze=True)).validate(torch.zeros(3, 2)).name == "log_prob"
     with pytest.raises(ValueError, match="at most 16, got 17: take objective=sliced"):
         EBM(Event.of(17, "real"), objective=ImplicitScoreMatching())
     with pytest.raises(ValueError, match="positive standard deviations"):
@@ -415,7 +417,7 @@ def test_what_cannot_be_trained_is_said_in_one_line():
 
 
 def test_recipe_takes_the_objective_and_refuses_what_it_has_not():
-    table = torch.randn(60, 2, generator=stream(3)).numpy()
+    table = torch.randn(60, 1, generator=stream(3)).numpy()
 
     def fit(objective, steps=2, **options):
         return hexad.fit("ebm", table, steps=steps, objective=objective, hidden=[8], components=1, **options)
