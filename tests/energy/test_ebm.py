@@ -31,10 +31,10 @@ def tilted(dims=2, components=1, scale=1.0, seed=0):
     return model
 
 
-@pytest.mark.parametrize("hidden", [(16, 8), ()])
-def test_network_gradient_is_that_of_autodiff(hidden):
+@pytest.mark.parametrize(("hidden", "frequencies"), [((16, 8), 0), ((), 0), ((16, 8), 5)])
+def test_network_gradient_is_that_of_autodiff(hidden, frequencies):
     with fork(0):
-        network = ScalarMLP(3, hidden).double()
+        network = ScalarMLP(3, hidden, frequencies=frequencies).double()
         torch.nn.init.normal_(network.last.weight)
     x = torch.randn(7, 3, generator=stream(0)).double().requires_grad_()
     value, gradient = network.value_and_gradient(x)
@@ -131,7 +131,7 @@ def test_forward_runs_are_below_and_reverse_runs_above():
 @pytest.mark.parametrize(("k", "restart", "scale"), [(5, 0.05, 2.0), (0, 1.0, 0.5)])
 def test_chains_and_samples_have_the_law_of_the_model(k, restart, scale):
     model, generator = tilted(scale=scale), stream(7)
-    model.k, model.restart = k, restart
+    model.objective.k, model.objective.restart = k, restart
     axis = torch.linspace(-9, 9, 401).double()
     grid = torch.cartesian_prod(axis, axis)
     with torch.no_grad():
@@ -155,7 +155,7 @@ def test_loss_is_the_contrast_and_zero_in_mean_at_the_truth():
         truth = many[picked.clamp(max=len(many) - 1)]
     model.chains = truth[20_000:]
     x = model.coloured(truth[:20_000])
-    model.regularisation = 0.0
+    model.objective.regularisation = 0.0
     loss = model.loss(x)
     assert torch.allclose(loss, model.tilt(x) - model.network(model.chains).mean())
     for parameter, grad in zip(
@@ -204,13 +204,13 @@ def test_what_it_cannot_take_is_said():
 
 def test_vital_signs_see_chains_that_left_and_an_energy_that_they_lost():
     model, x = tilted(scale=0.1), records(500, 2)
-    gap, drift = model.vitals(x)
+    _, gap, drift = model.vitals(x)
     assert gap.well
     assert drift.value == pytest.approx(1, abs=0.15)
     middle = x.mean(0)
     chains = model.coloured(model.chains)
     model.chains.copy_(model.whitened(middle + 10 * (chains - chains.mean(0))))
-    gap, drift = model.vitals(x)
+    _, gap, drift = model.vitals(x)
     scale = (chains - chains.mean(0)).square().sum(1).mean().sqrt() / (x - middle).square().sum(1).mean().sqrt()
     assert drift.value == pytest.approx(float(10 * scale), rel=1e-6)
     assert not drift.well

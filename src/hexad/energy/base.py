@@ -10,12 +10,14 @@ is the *low* end.
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from hexad.checks import InputError
 from hexad.event import Event
 from hexad.likelihood import LogLikelihood
 from hexad.mcmc import Sandwich
@@ -98,23 +100,32 @@ class EnergyModel(GenerativeModel, Energy):
         """Return the chains that stand for the model in training, (chains, D), or None where there are none."""
         return None
 
+    def mean_acceptance(self) -> Tensor | None:
+        """Return the mean probability with which the kernel's recent proposals were accepted, or None without one."""
+        return None
+
     @torch.no_grad()
     def vitals(
         self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Vital, ...]:
-        r"""Return whether the chains still follow the energy.
+        r"""Return whether the kernel moves, and whether the chains still follow the energy.
 
-        Energy gap: the mean energy of records less that of chains, in standard deviations of both. Chain drift: the
-        root mean square distance of chains from the middle of the records, in units of the records' own.
+        Acceptance: of the kernel's proposals; near 0 the energy is too steep for any step, near 1 the step too small to
+        get anywhere. Energy gap: the mean energy of records less that of chains, in standard deviations of both. Chain
+        drift: the root mean square distance of chains from the middle of the records, in units of the records' own.
         """
-        chains = self.negatives()
+        rate, chains = self.mean_acceptance(), self.negatives()
+        signs: tuple[Vital, ...] = ()
+        if rate is not None:
+            signs = (Vital("acceptance", float(rate), 0.1, 0.98, "the kernel's steps no longer fit the energy"),)
         if chains is None:
-            return ()
+            return signs
         data, model = self.energy(x).double(), self.energy(chains.reshape(-1, *self.event.shape)).double()
         spread = ((data.var(correction=0) + model.var(correction=0)) / 2).sqrt().clamp(min=1e-6)
         middle = x.flatten(1).mean(0)
         reach, own = ((y.flatten(1) - middle).square().sum(1).mean().sqrt() for y in (chains, x))
         return (
+            *signs,
             Vital("energy gap", float((data.mean() - model.mean()) / spread), -4.0, 4.0, "the chains lost the energy"),
             Vital("chain drift", float(reach / own.clamp(min=1e-12)), 0.25, 4.0, "the chains left the records' region"),
         )
@@ -138,8 +149,15 @@ class EnergyModel(GenerativeModel, Energy):
         generator: torch.Generator | None = None,
         budget: int | None = None,
     ) -> LogLikelihood:
-        """Return log p: exact where log Z is, else an interval. ``budget``: the most annealing runs a direction."""
+        """Return log p: exact where log Z is, else an interval. ``budget``: the most annealing runs a direction.
+
+        Raises:
+            InputError: log Z is not finite.
+        """
         log_z = self._partition("likelihood", stream(0, "log Z", device=self.device), budget=budget)
+        if not math.isfinite(log_z.value):
+            how = "train it again at a smaller lr, or in float64"
+            raise InputError(f"log Z is {log_z.value}: the energy is not finite everywhere; {how}")
         log_f = -self.energy(x).detach().double()
         return LogLikelihood(
             log_f - log_z.value,

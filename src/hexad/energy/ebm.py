@@ -1,4 +1,4 @@
-r"""An energy network as a tilt of a fitted base, by maximum likelihood with Langevin negatives (Xie et al., 2016).
+r"""An energy network as a tilt of a fitted base (Xie et al., 2016; Nijkamp et al., 2020).
 
 .. math:: p(x) = \frac{q(x)\, e^{-E_\theta(x)}}{Z'},\qquad \log Z' = \log E_q\left[e^{-E_\theta}\right]
 
@@ -9,47 +9,49 @@ and :math:`\log q` falls quadratically: the tilt can always be normalised.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hexad.energy.annealed import EnergyBridge, annealed_partition
 from hexad.energy.base import EnergyModel, Partition
+from hexad.energy.maximum_likelihood import MaximumLikelihood
 from hexad.energy.mixture import GaussianMixture
+from hexad.energy.objectives import Objective
 from hexad.event import Event
-from hexad.mcmc import Point, independence, mala
-from hexad.model import Trajectory
-from hexad.nn.scalar import ScalarMLP
+from hexad.mcmc import Point, mala
+from hexad.model import GenerativeModel, Trajectory
+from hexad.nn.scalar import ScalarMLP, value_and_gradient
 from hexad.randomness import fresh
 
 __all__ = ["EBM", "TiltBridge"]
 
 _ACCEPTANCE = 0.57  # MALA's optimal rate (Roberts and Rosenthal, 1998)
 _QUADRATURE = 2  # the most columns that are integrated over
+_PILOTS = 128  # chains that tune the step of the base
+_MEMORY = 0.02  # weight of a step in the mean acceptance
 _FITTED = 20_000  # the most records that the base is fitted to
 
 
 class EBM(EnergyModel):
-    r"""A tilted Gaussian or mixture of Gaussians, trained by maximum likelihood.
+    r"""A tilted Gaussian or mixture of Gaussians, trained by the objective that it is given.
 
-    The loss of a record is its energy less the mean energy of the negatives, whose gradient is that of the negative
-    log likelihood. Negatives are a replay buffer of persistent chains, advanced in ``after_step`` by
-    Metropolis-adjusted Langevin steps in the base's whitened space; then each chain may restart from the base, with
-    the Metropolis probability that keeps the model invariant.
+    All of it works in the base's whitened space. Where the objective moves chains they stand for the model in
+    training, and log Z is annealed back from them; elsewhere it is annealed back from samples.
 
     Args:
         event: real columns without cells.
         hidden: widths of the energy network; none: a linear tilt, which moves the mean of a Gaussian base.
         components: of the base; 1 is the Gaussian with full covariance.
-        k: Langevin steps a training step.
-        particles: number of chains.
-        restart: share of the chains that are offered a restart a step.
-        regularisation: weight of the squared energies in the loss.
+        objective: what the energy is trained by; None: maximum likelihood by persistent chains.
+        spectral: whether the network's hidden layers are shrunk to a spectral norm of at most 1.
+        frequencies: random ones whose sines and cosines the network sees beside the record, for few columns.
+        network: an energy network of your own, from (batch, D) to (batch,), in place of what the three before make.
         sample_steps: Langevin steps that make a sample, from the base to the model.
 
     Raises:
-        ValueError: columns that are not real, or have cells.
+        ValueError: columns that are not real, or have cells; more than the objective takes; a network of another shape.
     """
 
     shift: Tensor
@@ -57,32 +59,56 @@ class EBM(EnergyModel):
     whiten: Tensor
     chains: Tensor
     log_steps: Tensor
+    acceptance: Tensor
 
     def __init__(
         self,
         event: Event,
         hidden: Sequence[int] = (256, 256),
         components: int = 1,
-        k: int = 5,
-        particles: int = 128,
-        restart: float = 0.05,
-        regularisation: float = 1e-4,
+        objective: Objective | None = None,
+        *,
+        spectral: bool = False,
+        frequencies: int = 0,
+        network: nn.Module | None = None,
         sample_steps: int = 300,
     ) -> None:
         super().__init__(event)
         if event.kind != "real" or event.measure != "density":
             raise ValueError(f"an energy tilt takes a real event without steps, got {event}: dequantise first")
-        self.hidden, self.components, self.k, self.restart = tuple(hidden), components, k, restart
-        self.regularisation, self.sample_steps = regularisation, sample_steps
         dims = event.dims
-        self.network = ScalarMLP(dims, hidden)
+        self.hidden, self.components, self.sample_steps = tuple(hidden), components, sample_steps
+        self.objective = MaximumLikelihood() if objective is None else objective
+        self.objective.check(dims)
+        self.compilable = self.objective.compilable
+        if self._other is not None:
+            self.players = ("model", "noise")
+        if network is None:
+            network = ScalarMLP(dims, hidden, spectral=spectral, frequencies=frequencies)
+        self.network = network
+        _check_network(self.network, dims)
         self.base = GaussianMixture(dims, components)
         self.register_buffer("shift", torch.zeros(dims))
         self.register_buffer("colour", torch.eye(dims))
         self.register_buffer("whiten", torch.eye(dims))
-        self.register_buffer("chains", torch.randn(particles, dims))
+        self.register_buffer("chains", torch.randn(self.objective.particles, dims))
         # step of the base, of the model
         self.register_buffer("log_steps", torch.full((2,), 1.65**2 * dims ** (-1 / 3)).log())
+        self.register_buffer("acceptance", torch.tensor(_ACCEPTANCE))  # of the model's kernel, a running mean
+
+    @property
+    def _other(self) -> GenerativeModel | None:
+        """The second player, if the objective has one that learns."""
+        noise = self.objective.noise
+        return noise if noise is not None and any(True for _ in noise.parameters()) else None
+
+    def player_parameters(self, player: str) -> Iterable[nn.Parameter]:
+        """Return the parameters of the energy, or of the noise that it is told from."""
+        other = [] if self._other is None else list(self._other.parameters())
+        if player == "noise":
+            return other
+        theirs = {id(p) for p in other}
+        return [p for p in self.parameters() if id(p) not in theirs]
 
     @torch.no_grad()
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
@@ -105,7 +131,7 @@ class EBM(EnergyModel):
         if self.components > 1:
             self._fit_mixture(z, generator)
         self.chains.copy_(self.base.sample(len(self.chains), generator))
-        point, bridge = self.evaluate(self.chains), self.bridge()
+        point, bridge = self.evaluate(self.base.sample(_PILOTS, generator)), self.bridge()
         for _ in range(100):
             point, accept = mala(
                 point, self.evaluate, bridge.coefficients(0.0), step=self.log_steps[0].exp(), generator=generator
@@ -136,14 +162,22 @@ class EBM(EnergyModel):
         """Return E(x), (batch,): what the network adds to the base's energy."""
         return self.network(self.whitened(x))
 
-    def negatives(self) -> Tensor:
-        """Return the chains as records, (particles, D)."""
-        return self.coloured(self.chains).flatten(1)
+    def log_volume(self) -> Tensor:
+        """Return log |det dz/dx|, a scalar."""
+        return self.whiten.slogdet()[1]
+
+    def negatives(self) -> Tensor | None:
+        """Return the chains as records, (particles, D), where the objective moves any."""
+        return self.coloured(self.chains).flatten(1) if len(self.chains) else None
+
+    def mean_acceptance(self) -> Tensor:
+        """Return the running mean of the Langevin steps' acceptance in training."""
+        return self.acceptance
 
     def energy(self, x: Tensor) -> Tensor:
         """Return -log q(x) + E(x), (batch,); its normaliser is Z'."""
         z = self.whitened(x)
-        return self.network(z) - self.base.log_prob(z) - self.whiten.slogdet()[1]
+        return self.network(z) - self.base.log_prob(z) - self.log_volume()
 
     def loss(
         self,
@@ -153,34 +187,39 @@ class EBM(EnergyModel):
         context: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return E(x) less the mean of E over the chains, plus the squares of both, weighted, (batch,)."""
-        z = self.whitened(x)
-        energies = self.network(torch.cat([z, self.chains]))
-        data, model = energies[: len(z)], energies[len(z) :]
-        return data - model.mean() + self.regularisation * (data.square() + model.square().mean())
+        """Return the objective of each record, or the loss of the noise that it is told from, (batch,)."""
+        if player == "noise" and self._other is not None:
+            return self._other.loss(x, generator=generator)
+        return self.objective.loss(self, self.whitened(x), generator=fresh(generator, self.device))
 
     @torch.no_grad()
     def after_step(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Advance the chains by k Langevin steps and an offer of a restart, and tune the step of the model."""
+        """Move what the objective moves: chains, and the step of the model."""
         generator = fresh(generator, self.device)
-        point, one = self.evaluate(self.chains), self.bridge().coefficients(1.0)
-        for _ in range(self.k):
-            point, accept = mala(point, self.evaluate, one, step=self.log_steps[1].exp(), generator=generator)
-            self.log_steps[1] += 0.02 * (accept.mean() - _ACCEPTANCE)
-        count = round(self.restart * len(self.chains))
-        if count:
-            rows = torch.randperm(len(self.chains), generator=generator, device=self.device)[:count]
-            old = Point(point.x[rows], point.energies[:, rows], point.gradients[:, rows])
-            drawn = self.evaluate(self.base.sample(count, generator))
-            new, _ = independence(old, drawn, lambda at: -at.energies[1], generator=generator)
-            self.chains.copy_(point.x.index_copy(0, rows, new.x))
-        else:
-            self.chains.copy_(point.x)
+        self.objective.after_step(self, self.whitened(x), generator=generator)
+        if self._other is not None:
+            self._other.after_step(x, generator=generator)
+
+    @torch.no_grad()
+    def langevin(self, point: Point, *, rate: float = 0.02, generator: torch.Generator | None) -> Point:
+        """Return the point after a step at the model; its size moves towards the best acceptance, whose mean is kept.
+
+        Args:
+            point: states with their energies.
+            rate: how fast the logarithm of the step's size moves.
+            generator: where randomness comes from.
+        """
+        one, step = self.bridge().coefficients(1.0), self.log_steps[1].exp()
+        point, accept = mala(point, self.evaluate, one, step=step, generator=generator)
+        mean = accept.mean()
+        self.log_steps[1] += rate * (mean - _ACCEPTANCE)
+        self.acceptance.lerp_(mean, _MEMORY)
+        return point
 
     def evaluate(self, z: Tensor) -> Point:
         """Return the point at z: energies and gradients of the base and of the tilt."""
         base, base_slope = self.base.value_and_gradient(z)
-        tilt, tilt_slope = self.network.value_and_gradient(z)
+        tilt, tilt_slope = value_and_gradient(self.network, z)
         return Point(z, torch.stack([base, tilt]), torch.stack([base_slope, tilt_slope]))
 
     def bridge(self) -> TiltBridge:
@@ -197,6 +236,12 @@ class EBM(EnergyModel):
         runs, count = max(2, min(128, budget or 128)), max(20, int(1000 * effort))
         generator = fresh(generator, self.device)
         return annealed_partition(self.bridge(), runs=runs, temperatures=count, generator=generator)
+
+    def ends(self, n: int, generator: torch.Generator | None) -> Tensor:
+        """Return n states z that stand for the model, (n, D): chains, or samples where none are moved."""
+        if len(self.chains):
+            return self.chains[torch.arange(n, device=self.device) % len(self.chains)]
+        return self.whitened(self.sample(n, generator=generator))
 
     def _quadrature(self, points: int) -> Partition:
         """Return the trapezoidal sum over 10 deviations around each component; error: against half the points."""
@@ -238,9 +283,17 @@ class EBM(EnergyModel):
                 labels.append(f"step {i}")
         return Trajectory(self.coloured(torch.stack(states)), "chain step", tuple(labels))
 
-    def extra_repr(self) -> str:
-        """Return how it is trained."""
-        return f"chains={len(self.chains)}, k={self.k}, restart={self.restart}"
+
+@torch.no_grad()
+def _check_network(network: nn.Module, dims: int) -> None:
+    """Raise ValueError where the network does not give two rows two finite numbers."""
+    first = next(network.parameters(), torch.zeros(()))
+    values = network(first.new_zeros(2, dims))
+    if values.shape != (2,):
+        shape = tuple(values.shape)
+        raise ValueError(f"the energy network gives shape {shape} for 2 records of {dims} columns; expected (2,)")
+    if not torch.isfinite(values).all():
+        raise ValueError(f"the energy network gives {float(values[0])} at the origin; expected a finite energy")
 
 
 class TiltBridge(EnergyBridge[Point]):
@@ -262,9 +315,8 @@ class TiltBridge(EnergyBridge[Point]):
         return self.model.evaluate(self.model.base.sample(n, generator))
 
     def target(self, n: int, moves: int, generator: torch.Generator | None) -> Point:
-        """Return n states of the training chains after some more moves."""
-        chains = self.model.chains
-        point = self.model.evaluate(chains[torch.arange(n, device=chains.device) % len(chains)])
+        """Return n states of the training chains, or samples where there are none, after some more moves."""
+        point = self.model.evaluate(self.model.ends(n, generator))
         for _ in range(moves):
             point = self.move(point, 1.0, generator)
         return point

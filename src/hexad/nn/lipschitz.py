@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["LipschitzMLP", "spectral_bound"]
+__all__ = ["BoundedLinear", "LipschitzMLP", "spectral_bound"]
 
 SQUARINGS = 6
 START = 8.0  # of beta: sums of a bounded layer are small, and without a bend on their scale it is linear
@@ -49,6 +49,18 @@ def spectral_bound(weight: Tensor) -> Tensor:
         gram = gram @ gram
     log_square = log_square + gram.square().sum().clamp(min=tiny).log() / 2 ** (SQUARINGS + 1)
     return torch.exp(log_square / 2)
+
+
+class BoundedLinear(nn.Linear):
+    """A linear layer whose matrix is shrunk to a spectral norm of at most 1 wherever it counts."""
+
+    def matrix(self) -> Tensor:
+        """Return the matrix that counts."""
+        return self.weight / spectral_bound(self.weight).clamp(min=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's value."""
+        return F.linear(x, self.matrix(), self.bias)
 
 
 class LipschitzMLP(nn.Module):

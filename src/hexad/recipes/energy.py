@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from hexad.energy import DBM, EBM, RBM, BoltzmannMachine, ClassRBM, ConditionalEnergy, GaussianRBM, PottsRBM
+from hexad.checks import InputError
+from hexad.energy import (
+    DBM,
+    EBM,
+    RBM,
+    BoltzmannMachine,
+    ClassRBM,
+    ConditionalEnergy,
+    DenoisingScoreMatching,
+    EnergyDiscrepancy,
+    GaussianRBM,
+    ImplicitScoreMatching,
+    MaximumLikelihood,
+    NoiseContrastive,
+    Objective,
+    PottsRBM,
+    SlicedScoreMatching,
+)
 from hexad.energy.restricted import Chains, Start
 from hexad.event import Event
 from hexad.recipes.base import Recipe
@@ -15,6 +34,7 @@ __all__ = ["RECIPES"]
 
 MOST_LEVELS = 65_536
 Count = Annotated[int, Field(ge=1)]
+SHORT_RUN = 20  # Langevin steps from the base
 
 
 Units = Count | Annotated[tuple[Count, ...], Field(min_length=1, max_length=1)] | None
@@ -83,28 +103,73 @@ def _too_many_levels(event: Event) -> str | None:
     return f"potts-rbm takes up to {MOST_LEVELS:,} levels in all columns together, not {levels:,}; ebm takes more"
 
 
+Positive = Annotated[float, Field(gt=0)]
+CHAINS = ("k", "particles", "regularisation")
+
+OBJECTIVES: dict[str, tuple[Callable[..., Objective], tuple[str, ...]]] = {
+    "likelihood": (MaximumLikelihood, (*CHAINS, "restart")),
+    "short-run": (partial(MaximumLikelihood, "short-run", k=20), CHAINS),
+    "contrastive": (NoiseContrastive, ("draws", "regularisation")),
+    "discrepancy": (EnergyDiscrepancy, ("sigma", "draws", "regularisation")),
+    "denoising": (DenoisingScoreMatching, ("sigma", "draws", "regularisation")),
+    "sliced": (SlicedScoreMatching, ("draws", "regularisation")),
+    "implicit": (ImplicitScoreMatching, ("regularisation",)),
+}  # what makes each, and the options that it takes
+
+
+def _objective(name: str, few: bool, given: dict[str, Any]) -> Objective:
+    """Return the objective of a name, with the options that were given.
+
+    Raises:
+        InputError: an option was given that this objective does not take.
+    """
+    make, takes = OBJECTIVES[name]
+    for option in given:
+        if option not in takes:
+            raise InputError(f"option {option} of ebm: objective={name} takes {', '.join(takes)}; leave it out")
+    if "particles" in takes:
+        given = {"particles": 256 if few else 128} | given
+    return make(**given)
+
+
 def ebm(
     event: Event,
     *,
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None,
     components: Count | None = None,
-    k: Count = 5,
+    objective: Literal[
+        "likelihood", "short-run", "contrastive", "discrepancy", "denoising", "sliced", "implicit"
+    ] = "likelihood",
+    k: Count | None = None,
     particles: Count | None = None,
-    restart: Annotated[float, Field(ge=0, le=1)] = 0.05,
-    regularisation: Annotated[float, Field(ge=0)] = 1e-4,
+    restart: Annotated[float, Field(ge=0, le=1)] | None = None,
+    sigma: Positive | Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None,
+    draws: Count | None = None,
+    regularisation: Annotated[float, Field(ge=0)] | None = None,
+    spectral: bool = False,
+    frequencies: Annotated[int, Field(ge=0)] | None = None,
 ) -> EBM:
     """Return a tilt of a mixture where columns are few, and of a Gaussian where they are many."""
     few = event.dims <= 4
-    mixture = 16 if few else 8 if event.dims <= 16 else 1
-    return EBM(
-        event,
-        hidden or ((128, 128) if few else (256, 256)),
-        components or mixture,
-        k,
-        particles or (256 if few else 128),
-        restart,
-        regularisation,
-    )
+    mixture = 32 if event.dims <= 2 else 16 if few else 8 if event.dims <= 16 else 1
+    options = {
+        "k": k,
+        "particles": particles,
+        "restart": restart,
+        "sigma": sigma,
+        "draws": draws,
+        "regularisation": regularisation,
+    }
+    chosen = _objective(objective, few, {name: value for name, value in options.items() if value is not None})
+    widths = hidden or ((128, 128) if few else (256, 256))
+    if frequencies is None:  # sines are steep, which spectral=true is there to prevent
+        frequencies = 64 if few and not spectral else 0
+    return EBM(event, widths, components or mixture, chosen, spectral=spectral, frequencies=frequencies)
+
+
+def _larger_batches(event: Event, rows: int) -> dict[str, Any]:
+    """Return larger batches where records are cheap and many."""
+    return {"batch_size": 256} if event.dims <= 4 and rows >= 10_000 else {}
 
 
 def boltzmann(
@@ -200,6 +265,7 @@ RECIPES = (
         schemes={"real": "dequantise", "ordinal": "dequantise"},
         can=("log-likelihood", "energy"),
         settings={"lr": 5e-3},
+        suited=_larger_batches,
     ),
     Recipe(
         "gaussian-rbm",
