@@ -9,10 +9,12 @@ and :math:`\log q` falls quadratically: the tilt can always be normalised.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hexad.energy.base import EnergyModel, Partition
 from hexad.energy.mixture import GaussianMixture
@@ -20,13 +22,24 @@ from hexad.event import Event
 from hexad.mcmc import Bridge, Point, anneal, independence, mala, sandwich
 from hexad.model import Trajectory
 from hexad.nn.scalar import ScalarMLP
+from hexad.nn.scalar_conv import OnPictures
 from hexad.randomness import fresh
 
-__all__ = ["EBM", "TiltBridge"]
+__all__ = ["EBM", "TiltBridge", "TiltNetwork"]
 
 _ACCEPTANCE = 0.57  # MALA's optimal rate (Roberts and Rosenthal, 1998)
 _QUADRATURE = 2  # the most columns that are integrated over
 _FITTED = 20_000  # the most records that the base is fitted to
+
+
+class TiltNetwork(Protocol):
+    """What a tilt is: a network from whitened records z (batch, D) to E, (batch,)."""
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        """Return E of each row, (batch,)."""
+
+    def value_and_gradient(self, z: Tensor, /) -> tuple[Tensor, Tensor]:
+        """Return E, (batch,), and its gradient in z, (batch, D), both without a graph."""
 
 
 class EBM(EnergyModel):
@@ -46,6 +59,8 @@ class EBM(EnergyModel):
         restart: share of the chains that are offered a restart a step.
         regularisation: weight of the squared energies in the loss.
         sample_steps: Langevin steps that make a sample, from the base to the model.
+        network: the tilt, a module that is a :class:`TiltNetwork` and starts at 0, in place of a fully connected one of
+            ``hidden`` layers. One :class:`~hexad.nn.scalar_conv.OnPictures` is handed the base's colours.
 
     Raises:
         ValueError: columns that are not real, or have cells.
@@ -67,6 +82,7 @@ class EBM(EnergyModel):
         restart: float = 0.05,
         regularisation: float = 1e-4,
         sample_steps: int = 300,
+        network: nn.Module | None = None,
     ) -> None:
         super().__init__(event)
         if event.kind != "real" or event.measure != "density":
@@ -74,7 +90,7 @@ class EBM(EnergyModel):
         self.hidden, self.components, self.k, self.restart = tuple(hidden), components, k, restart
         self.regularisation, self.sample_steps = regularisation, sample_steps
         dims = event.dims
-        self.network = ScalarMLP(dims, hidden)
+        self.network = ScalarMLP(dims, hidden) if network is None else network
         self.base = GaussianMixture(dims, components)
         self.register_buffer("shift", torch.zeros(dims))
         self.register_buffer("colour", torch.eye(dims))
@@ -100,6 +116,9 @@ class EBM(EnergyModel):
         self.shift.copy_(x.mean(0))
         self.colour.copy_(vectors @ (values.sqrt()[:, None] * vectors.T))
         self.whiten.copy_(vectors @ (values.rsqrt()[:, None] * vectors.T))
+        if isinstance(self.network, OnPictures):
+            self.network.colour.copy_(self.colour)
+            self.network.shift.copy_(self.shift)
         z = (x - x.mean(0)) @ self.whiten.double().T
         if self.components > 1:
             self._fit_mixture(z, generator)
@@ -130,6 +149,12 @@ class EBM(EnergyModel):
     def coloured(self, z: Tensor) -> Tensor:
         """Return the records of z (..., D)."""
         return (z @ self.colour.T + self.shift).unflatten(-1, self.event.shape)
+
+    def retilted(self, network: nn.Module) -> EBM:
+        """Return another tilt of the same base, which shares everything else with this one: base, chains, steps."""
+        other = copy.copy(self)
+        other._modules = {**self._modules, "network": network}
+        return other
 
     def tilt(self, x: Tensor) -> Tensor:
         """Return E(x), (batch,): what the network adds to the base's energy."""

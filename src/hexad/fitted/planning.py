@@ -161,6 +161,11 @@ def plan(
         own = recipe.check_options(own)
         if loaded.given is not None and not recipe.conditional:
             raise InputError(f"{recipe.name} cannot be conditioned on {loaded.given}; leave out context")
+        if loaded.given is None and recipe.needs_context:
+            how = "name what is given with --data context=label, or with context=a,b where these are columns"
+            raise InputError(f"{recipe.name} learns from records with a context, and none is given; {how}")
+        if recipe.needs_classes:
+            _check_classes(recipe.name, loaded)
         scheme = recipe.scheme(loaded.event, own)
         preprocessing = Preprocessing.fit(loaded.event, scheme, loaded.tensor("train"), recipe.alpha)
         built = _build(recipe, preprocessing.event, own, loaded, seed, settings)
@@ -237,6 +242,13 @@ def _build(
     context = data.context_tensor("train")
     width = {} if context is None else {"context": context.shape[1]}
     return assemble(recipe, event, options, width, seed, settings.precision)
+
+
+def _check_classes(model: str, data: Data) -> None:
+    encoders = data.format.context.encoders if data.format.context else ()
+    if len(encoders) != 1 or len(encoders[0].values) < 2:
+        what = f"{model} takes one column of classes as its context, not {data.given}"
+        raise InputError(f"{what}; expected at least two different whole numbers or words")
 
 
 def _data_form(data: Data) -> dict[str, Any]:

@@ -64,13 +64,13 @@ def recipe_of(name: str, event: Event | None = None) -> Recipe:
 
 def first_choices(event: Event) -> list[tuple[str, Recipe | None, str]]:
     """Return, a family each and then the baselines that fit, ``(family, recipe, reason)``: the first of Hexad's own
-    recipes that takes the event.
+    recipes that takes the event and can do without a context.
 
     A family that has none has None and the reason in words.
     """
     rows: list[tuple[str, Recipe | None, str]] = []
     for family in FAMILIES[:-1]:
-        members = [recipe for recipe in RECIPES.values() if recipe.family == family]
+        members = [recipe for recipe in RECIPES.values() if recipe.family == family and not recipe.needs_context]
         able = [recipe for recipe in members if recipe.why_not(event) is None]
         reason = "" if able else "; ".join(str(recipe.why_not(event)) for recipe in members)
         first = next((recipe for recipe in able if event.dims <= recipe.first_up_to), able[0] if able else None)

@@ -41,6 +41,9 @@ class Recipe:
         first_up_to: columns beyond which another of its family is the first choice: a step would be too slow.
         alpha: the margin of the ``logit`` scheme, see :class:`~hexad.transforms.Logit`.
         unfit: ``unfit(event)`` says why an event of a right layout, kind and size still cannot be taken, or None.
+        needs_context: whether it is conditional and nothing else: without a context it cannot be trained, and it is no
+            family's first choice.
+        needs_classes: whether its context is one column of classes.
         suited: ``suited(event, rows)`` gives the loop's defaults that depend on the data's event and number of training
             rows; they go before ``settings``.
     """
@@ -59,6 +62,8 @@ class Recipe:
     unfit: Callable[[Event], str | None] = lambda event: None
     scheme_by: Callable[[Event, Mapping[str, Any]], Scheme] | None = None
     suited: Callable[[Event, int], Mapping[str, Any]] | None = None
+    needs_context: bool = False
+    needs_classes: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
