@@ -53,7 +53,7 @@ class ScalarConv(nn.Module):
             channels, height, width = level, (height + 1) // 2, (width + 1) // 2
         self.last = nn.Linear(channels * height * width, given, bias=False)
         for layer in [*self.read, self.last]:
-            nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.weight)
 
     @property
     def work(self) -> int:

@@ -106,15 +106,19 @@ def mdsm(
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None,
     network: Literal["mlp", "conv"] | None = None,
     blocks: Count = 1,
-    noise: tuple[Positive, Positive] = (0.02, 20.0),
+    noise: tuple[Positive, Positive] | None = None,
     sample_levels: Annotated[int, Field(ge=2)] = 60,
     sample_steps: Annotated[int, Field(ge=0)] = 10,
 ) -> MultiscaleEnergy:
-    """Return a convolutional energy of pictures from 16 x 16 on, and a fully connected one of all else."""
+    """Return a convolutional energy of pictures from 16 x 16 on, and a fully connected one of all else.
+
+    The lowest level of pictures is some three of 256 grey levels, which no eye sees.
+    """
     conv = _convolutional(event, network)
     widths = hidden or ((32, 64, 64) if conv else (256, 256))
     kind = "conv" if conv else "mlp"
-    return MultiscaleEnergy(event, widths, kind, blocks, noise, sample_levels, sample_steps)
+    levels = noise or (0.05 if conv else 0.02, 20.0)
+    return MultiscaleEnergy(event, widths, kind, blocks, levels, sample_levels, sample_steps)
 
 
 RECIPES = (
