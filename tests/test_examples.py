@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-SHORT = {"conditional_intervals": ("band.png", "60"), "flow_film": ("film.gif", "40")}  # a picture, and few steps
+SHORT = {  # a picture, and few steps
+    "conditional_intervals": ("band.png", "60"),
+    "energies_as_objects": ("energies.png",),
+    "flow_film": ("film.gif", "40"),
+}
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
 

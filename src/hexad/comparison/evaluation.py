@@ -15,7 +15,7 @@ from torch import Tensor
 from hexad.checks import InputError
 from hexad.data import Data, load_data, permutation
 from hexad.event import Event
-from hexad.fitted import Fitted
+from hexad.fitted import Fitted, own_data
 from hexad.likelihood import LogLikelihood
 from hexad.metrics import Yardstick
 from hexad.randomness import stream
@@ -28,7 +28,6 @@ __all__ = [
     "describe_evaluation",
     "evaluate",
     "measure",
-    "own_data",
     "yardstick",
 ]
 
@@ -244,26 +243,6 @@ def _training(fitted: Fitted, data: Any) -> Tensor | None:
         return own_data(fitted).tensor("train")
     except InputError:
         return None
-
-
-def own_data(fitted: Fitted) -> Data:
-    """Return the data that the run was trained on.
-
-    Raises:
-        InputError: they were in memory, are gone, or have changed.
-    """
-    name, source = fitted.config.data["name"], fitted.config.data["source"]
-    if source.get("path") is None:
-        raise InputError(f"the run's data {name!r} were in memory, not in a file; give DATA to evaluate on")
-    try:
-        data = load_data(source["path"], **source.get("options", {}))
-    except InputError as error:
-        raise InputError(f"the run's data cannot be read again: {error}; give DATA to evaluate on") from None
-    if data.source.get("fingerprint") != source.get("fingerprint"):
-        raise InputError(
-            f"the run's data {source['path']} have changed since; give DATA to evaluate on, or train again"
-        )
-    return data
 
 
 def describe_evaluation(row: dict[str, Any]) -> str:

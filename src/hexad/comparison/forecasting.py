@@ -12,9 +12,8 @@ import torch
 
 from hexad.autoregressive import Forecaster
 from hexad.checks import InputError, check_file
-from hexad.comparison.evaluation import own_data
 from hexad.data import Data, check_output, write, write_bytes
-from hexad.fitted import Fitted
+from hexad.fitted import Fitted, own_data
 from hexad.recipes import all_recipes
 
 __all__ = ["forecast", "forecast_frame"]

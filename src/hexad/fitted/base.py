@@ -6,16 +6,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hexad.checks import InputError, one_line
-from hexad.data import Format
+from hexad.data import Data, Format
 from hexad.event import Event
 from hexad.fitted.config import RunConfig, assemble, pick_device
+from hexad.fitted.outliers import score_outliers
 from hexad.fitted.prediction import predict
 from hexad.likelihood import LogLikelihood
 from hexad.model import GenerativeModel, Trajectory
@@ -175,6 +176,37 @@ class Fitted:
         """
         return predict(self, context, level, n, seed, progress)
 
+    def score_outliers(
+        self,
+        x: Any,
+        kind: Literal["likelihood", "typicality"] = "likelihood",
+        *,
+        context: Any = None,
+        reference: Data | None = None,
+        seed: int = 0,
+    ) -> np.ndarray:
+        r"""Return how strange records are to the model, (n,) in float64: higher is stranger.
+
+        ``likelihood``: :math:`-\log p(x)` in nats; of a bound or an interval its value; of a model of energies the
+        energy, which is that up to log Z, common to all records. ``typicality``: :math:`|\log p(x) + H|` in standard
+        deviations of log p, where :math:`-H` is its mean over at most 1,000 validation records: records that are too
+        likely are strange too.
+
+        A likelihood may well be *higher* on strange records than on those of training (Nalisnick et al., 2019).
+
+        Args:
+            x: records as for :meth:`log_likelihood`.
+            kind: of score.
+            context: for a conditional model, one record of context a record, as for :meth:`sample`.
+            reference: for ``typicality``, the data whose validation records are used; None: the run's own, read again.
+            seed: of the draws, where there are any.
+
+        Raises:
+            InputError: x is not like the training data; the model has no likelihood (the reason is given); or the
+                run's own data are gone.
+        """
+        return score_outliers(self, x, kind, context, reference, seed)
+
     @torch.no_grad()
     def log_likelihood(self, x: Any, context: Any = None, seed: int = 0) -> LogLikelihood:
         """Return log p of each record as the user gave it, with its kind.
@@ -197,6 +229,20 @@ class Fitted:
         """Return log p of records that are tensors, (n, \\*event.shape) in the user's units, or None where there is
         none.
         """
+        return self.stated(x, context, seed, self.model.log_likelihood)
+
+    @torch.no_grad()
+    def stated(
+        self, x: Tensor, context: Any, seed: int, state: Callable[..., LogLikelihood | None]
+    ) -> LogLikelihood | None:
+        """Return what ``state`` says of records, batch by batch, brought back to the user's units.
+
+        Args:
+            x: records that are tensors, (n, \\*event.shape) in the user's units.
+            context: one record of context a record, or None.
+            seed: of the draws.
+            state: called as the model's ``log_likelihood`` is, with records in model space.
+        """
         if len(x) == 0:
             raise InputError("log-likelihood: no records, expected at least one")
         rows = self._context(context, len(x))
@@ -207,17 +253,24 @@ class Fitted:
             given = None if rows is None else rows[start : start + size]
             generator = stream(seed, "likelihood", k, device=self.model.device)
             with threads_for(self.model, size):
-                part = self._score(x[start : start + size], given, draws, generator)
+                part = self._score(x[start : start + size], given, draws, generator, state)
             if part is None:
                 return None
             parts.append(part)
         return LogLikelihood.cat(parts)
 
-    def _score(self, x: Tensor, context: Tensor | None, draws: int, generator: torch.Generator) -> LogLikelihood | None:
+    def _score(
+        self,
+        x: Tensor,
+        context: Tensor | None,
+        draws: int,
+        generator: torch.Generator,
+        state: Callable[..., LogLikelihood | None],
+    ) -> LogLikelihood | None:
         repeated = x.to(self.model.device).repeat(draws, *[1] * (x.dim() - 1))
         z, log_det = self.preprocessing.encode(repeated, generator=generator, dtype=self.model.dtype)
         given = None if context is None else context.to(self.model.device, self.model.dtype).repeat(draws, 1)
-        scored = self.model.log_likelihood(z, context=given, generator=generator)
+        scored = state(z, context=given, generator=generator)
         if scored is None:
             return None
         name = self.config.data.get("given")

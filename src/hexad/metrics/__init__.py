@@ -5,9 +5,11 @@ from hexad.metrics.classifier import ClassifierTest
 from hexad.metrics.copies import Copies
 from hexad.metrics.coverage import Coverage
 from hexad.metrics.mmd import KernelDistance
+from hexad.metrics.roc import AUROC, auroc
 from hexad.metrics.yardstick import METRICS, Yardstick
 
 __all__ = [
+    "AUROC",
     "METRICS",
     "ClassifierTest",
     "Copies",
@@ -17,4 +19,5 @@ __all__ = [
     "SampleMetric",
     "Score",
     "Yardstick",
+    "auroc",
 ]
