@@ -4,14 +4,12 @@ from hexad.energy.algebra import Potential, Solvable, product
 from hexad.energy.analytic import Banana, DoubleWell, Gaussian, gaussian_mixture
 from hexad.energy.base import EnergyModel, Partition
 from hexad.energy.ebm import EBM
+from hexad.energy.function import potential
+from hexad.energy.ising import Ising, onsager
 from hexad.energy.jem import JEM
 from hexad.energy.losses import DECISION_LOSSES, decision_loss
 from hexad.energy.maxwell_boltzmann import MaxwellBoltzmann
 from hexad.energy.mdsm import MultiscaleEnergy
-from hexad.energy.function import potential
-from hexad.energy.ising import Ising, onsager
-from hexad.energy.losses import DECISION_LOSSES, decision_loss
-from hexad.energy.maxwell_boltzmann import MaxwellBoltzmann
 from hexad.energy.mixing import mixture
 from hexad.energy.partition import log_partition
 from hexad.energy.rbm import RBM
@@ -22,18 +20,13 @@ __all__ = [
     "EBM",
     "JEM",
     "RBM",
-    "EnergyModel",
-    "MaxwellBoltzmann",
-    "MultiscaleEnergy",
-    "Partition",
-    "decision_loss",
-    "RBM",
     "Banana",
     "DoubleWell",
     "EnergyModel",
     "Gaussian",
     "Ising",
     "MaxwellBoltzmann",
+    "MultiscaleEnergy",
     "Partition",
     "Potential",
     "Solvable",

@@ -204,7 +204,7 @@ class EBM(EnergyModel):
     def evaluate(self, z: Tensor) -> Point:
         """Return the point at z: energies and gradients of the base and of the tilt."""
         base, base_slope = self.base.value_and_gradient(z)
-        tilt, tilt_slope = self.network.value_and_gradient(z)
+        tilt, tilt_slope = self.network.value_and_gradient(z)  # type: ignore[operator]
         return Point(z, torch.stack([base, tilt]), torch.stack([base_slope, tilt_slope]))
 
     def bridge(self) -> TiltBridge:
