@@ -242,12 +242,12 @@ class MultiscaleEnergy(EnergyModel, Score):
             return self._quadrature(int((2048 if self.event.dims == 1 else 640) * effort ** (1 / self.event.dims)))
         generator = fresh(generator, self.device)
         runs, bridge = max(2, min(32, budget or 32)), self.bridge()
-        # a level takes two passes a run and direction; at most some minutes of one core in all
-        count = max(20, int(effort * min(4_000, 2e12 / (4 * runs * self.work))))
+        # a level takes two passes a run and direction; at most a minute or so of one core in all
+        count = max(20, int(effort * min(300, 1e12 / (4 * runs * self.work))))
         times = torch.linspace(0, 1, count + 1, dtype=torch.float64).tolist()
         forward, _ = anneal(bridge, bridge.base(runs, generator), times, generator=generator)
         end = LevelState(self.scaled(self.sample(runs, generator=generator)))
-        for _ in range(min(count // 4, 100)):
+        for _ in range(count // 4):
             end = bridge.move(end, 1.0, generator)
         reverse, _ = anneal(bridge, end, times, reverse=True, generator=generator)
         return Partition.annealed(sandwich(forward, reverse), 0.0, f"{count} levels of noise")
