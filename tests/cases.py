@@ -52,7 +52,6 @@ CASES = (
     Case("residual", ("real", "ordinal"), {"transforms": 2, "hidden": [16, 16]}),
     Case("rbm", ("binary",), {"hidden": 8}),
     Case("ebm", ("real", "ordinal"), {"hidden": [32, 32]}),
-    Case("ebm", ("picture",), {"hidden": [4, 8], "network": "conv", "particles": 32, "k": 2}),
     Case("mdsm", ("real", "ordinal"), {"hidden": [32, 32], "sample_levels": 20, "sample_steps": 3}),
     Case("mdsm", ("picture",), {"hidden": [4, 8], "network": "conv", "sample_levels": 10, "sample_steps": 3}),
     Case("vae", ("real", "ordinal", "binary"), {"hidden": [32], "latent": 4}),

@@ -243,7 +243,7 @@ class MultiscaleEnergy(EnergyModel, Score):
         generator = fresh(generator, self.device)
         runs, bridge = max(2, min(32, budget or 32)), self.bridge()
         # a level takes two passes a run and direction; at most a minute or so of one core in all
-        count = max(20, int(effort * min(300, 1e12 / (4 * runs * self.work))))
+        count = max(20, int(effort * min(200, 1e12 / (4 * runs * self.work))))
         times = torch.linspace(0, 1, count + 1, dtype=torch.float64).tolist()
         forward, _ = anneal(bridge, bridge.base(runs, generator), times, generator=generator)
         end = LevelState(self.scaled(self.sample(runs, generator=generator)))
