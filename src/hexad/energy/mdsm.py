@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hexad.energy.base import EnergyModel, Partition
 from hexad.event import Event
@@ -46,6 +46,7 @@ _QUADRATURE = 2  # the most columns that are integrated over
 _RAMP = 0.1  # part of the anneal in which G comes in at the highest level
 # cosines of the level that the network is given: few, as its derivative in the level is fitted, too
 _WAVES = {"mlp": 3, "conv": 6}
+_CONDITION = 64  # width of what a convolutional network is told of the level
 _SPREAD = 3.0  # of the columns that a fully connected network is given: beside the level they are to count
 _ROWS = 1_000  # the most records that a checkpoint is judged by
 _BATCH = 256  # records of a pass outside of training
@@ -96,10 +97,11 @@ class MultiscaleEnergy(EnergyModel, Score):
         self.noise, self.sample_levels, self.sample_steps = tuple(noise), sample_levels, sample_steps
         self.hidden, self.blocks, dims = tuple(hidden), blocks, event.dims
         self.network: ScalarConv | ScalarMLP = (
-            ScalarConv(event.shape, hidden, blocks, condition=1 + _WAVES[network])
+            ScalarConv(event.shape, hidden, blocks, condition=_CONDITION)
             if network == "conv"
             else ScalarMLP(dims + _WAVES[network], hidden)
         )
+        self.embedding = nn.Linear(_WAVES[network], _CONDITION) if network == "conv" else None
         self.register_buffer("shift", torch.zeros(dims))
         self.register_buffer("scale", torch.ones(()))
         # the least and the largest value of each column
@@ -137,7 +139,8 @@ class MultiscaleEnergy(EnergyModel, Score):
         turns = math.pi * torch.arange(1, _WAVES["conv" if pictures else "mlp"] + 1, device=place.device)
         waves = torch.cos(place[:, None] * turns)
         if pictures:
-            condition = torch.cat([torch.ones_like(waves[:, :1]), waves], 1)
+            assert self.embedding is not None
+            condition = nn.functional.silu(self.embedding(waves))
             return self.network(u.unflatten(1, self.event.shape), condition)
         return self.network(torch.cat([_SPREAD * u, waves], 1))
 
