@@ -7,11 +7,12 @@ import math
 import pytest
 import torch
 
-from hexad.energy import EBM
+from hexad.energy import EBM, MaximumLikelihood
 from hexad.energy.mixture import GaussianMixture
 from hexad.event import Event, Support
 from hexad.mcmc import anneal
 from hexad.nn.scalar import ScalarMLP
+from hexad.nn.scalar_conv import OnPictures, ScalarConv
 from hexad.randomness import fork, stream
 
 
@@ -126,6 +127,30 @@ def test_forward_runs_are_below_and_reverse_runs_above():
     assert float(forward.mean()) < exact + 3 * float(forward.std()) / math.sqrt(n)
     assert float(reverse.mean()) > exact - 3 * float(reverse.std()) / math.sqrt(n)
     assert float(forward.exp().mean()) == pytest.approx(math.exp(exact), rel=0.1)
+
+
+def test_a_convolutional_tilt_of_pictures_has_the_law_of_its_energy():
+    event, generator = Event.of((1, 1, 2), "real"), stream(11)
+    with fork(11):
+        network = OnPictures(ScalarConv(event.shape, (4,)))
+        model = EBM(event, objective=MaximumLikelihood(k=5, particles=3000), network=network).double()
+        model.prepare(records(500, 2).unflatten(1, (1, 1, 2)), generator=generator)
+        for layer in [*network.network.read, network.network.last]:
+            torch.nn.init.normal_(layer.weight, std=2.0)
+    axis = torch.linspace(-9, 9, 301).double()
+    grid = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        x = model.coloured(grid)
+        assert torch.allclose(model.tilt(x), network.network(x))
+        p = torch.softmax(-model.energy(x), 0)
+        stated = model.log_likelihood(x)
+        volume = (axis[1] - axis[0]).square() * model.colour.det().abs()
+        assert float(stated.value.exp().sum() * volume) == pytest.approx(1, abs=1e-4)
+        for _ in range(15):
+            model.after_step(x[:4], generator=generator)
+    assert float((model.base.log_prob(grid) - p.log()).std()) > 0.3  # the tilt is felt
+    assert torch.allclose(model.chains.mean(0), p @ grid, atol=0.08)
+    assert torch.allclose(model.chains.square().mean(0), p @ grid.square(), rtol=0.12)
 
 
 @pytest.mark.parametrize(("k", "restart", "scale"), [(5, 0.05, 2.0), (0, 1.0, 0.5)])

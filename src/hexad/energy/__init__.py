@@ -14,9 +14,11 @@ from hexad.energy.energy_discrepancy import EnergyDiscrepancy
 from hexad.energy.function import potential
 from hexad.energy.gaussian_rbm import GaussianRBM
 from hexad.energy.ising import Ising, onsager
+from hexad.energy.jem import JEM
 from hexad.energy.losses import DECISION_LOSSES, decision_loss
 from hexad.energy.maximum_likelihood import MaximumLikelihood
 from hexad.energy.maxwell_boltzmann import MaxwellBoltzmann
+from hexad.energy.mdsm import MultiscaleEnergy
 from hexad.energy.mean_field import mean_field, mean_field_bound, tap, tap_log_z
 from hexad.energy.mixing import mixture
 from hexad.energy.noise_contrastive import NoiseContrastive
@@ -33,6 +35,7 @@ __all__ = [
     "DBM",
     "DECISION_LOSSES",
     "EBM",
+    "JEM",
     "RBM",
     "SEARCHES",
     "Answers",
@@ -52,6 +55,7 @@ __all__ = [
     "Ising",
     "MaximumLikelihood",
     "MaxwellBoltzmann",
+    "MultiscaleEnergy",
     "NoiseContrastive",
     "Objective",
     "Partition",

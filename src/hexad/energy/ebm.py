@@ -9,6 +9,7 @@ and :math:`\log q` falls quadratically: the tilt can always be normalised.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -23,6 +24,7 @@ from hexad.event import Event
 from hexad.mcmc import Point, mala
 from hexad.model import GenerativeModel, Trajectory
 from hexad.nn.scalar import ScalarMLP, value_and_gradient
+from hexad.nn.scalar_conv import OnPictures
 from hexad.randomness import fresh
 
 __all__ = ["EBM", "TiltBridge"]
@@ -47,7 +49,8 @@ class EBM(EnergyModel):
         objective: what the energy is trained by; None: maximum likelihood by persistent chains.
         spectral: whether the network's hidden layers are shrunk to a spectral norm of at most 1.
         frequencies: random ones whose sines and cosines the network sees beside the record, for few columns.
-        network: an energy network of your own, from (batch, D) to (batch,), in place of what the three before make.
+        network: an energy network of your own, from whitened records (batch, D) to (batch,), that starts at 0, in place
+            of what these make. One :class:`~hexad.nn.scalar_conv.OnPictures` is handed the base's colours.
         sample_steps: Langevin steps that make a sample, from the base to the model.
 
     Raises:
@@ -127,6 +130,9 @@ class EBM(EnergyModel):
         self.shift.copy_(x.mean(0))
         self.colour.copy_(vectors @ (values.sqrt()[:, None] * vectors.T))
         self.whiten.copy_(vectors @ (values.rsqrt()[:, None] * vectors.T))
+        if isinstance(self.network, OnPictures):
+            self.network.colour.copy_(self.colour)
+            self.network.shift.copy_(self.shift)
         z = (x - x.mean(0)) @ self.whiten.double().T
         if self.components > 1:
             self._fit_mixture(z, generator)
@@ -157,6 +163,12 @@ class EBM(EnergyModel):
     def coloured(self, z: Tensor) -> Tensor:
         """Return the records of z (..., D)."""
         return (z @ self.colour.T + self.shift).unflatten(-1, self.event.shape)
+
+    def retilted(self, network: nn.Module) -> EBM:
+        """Return another tilt of the same base, which shares everything else with this one: base, chains, steps."""
+        other = copy.copy(self)
+        other._modules = {**self._modules, "network": network}
+        return other
 
     def tilt(self, x: Tensor) -> Tensor:
         """Return E(x), (batch,): what the network adds to the base's energy."""

@@ -1,11 +1,18 @@
 """Networks. They know nothing of probability."""
 
 from hexad.nn.convolution import ConvNet
+from hexad.nn.gated import GatedMLP
 from hexad.nn.lipschitz import LipschitzMLP
 from hexad.nn.masked import IncrementalPass, MaskedLinear, MaskedMLP
 from hexad.nn.mlp import MLP, ResidualMLP
 
-__all__ = ["MLP", "ConvNet", "IncrementalPass", "MaskedLinear", "MaskedMLP", "ResidualMLP"]
-from hexad.nn.gated import GatedMLP
-
-__all__ = ["MLP", "GatedMLP", "IncrementalPass", "LipschitzMLP", "MaskedLinear", "MaskedMLP", "ResidualMLP"]
+__all__ = [
+    "MLP",
+    "ConvNet",
+    "GatedMLP",
+    "IncrementalPass",
+    "LipschitzMLP",
+    "MaskedLinear",
+    "MaskedMLP",
+    "ResidualMLP",
+]

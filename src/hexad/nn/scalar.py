@@ -114,8 +114,8 @@ def value_and_gradient(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the value of each row, (batch,), of any scalar network and its gradient in x, both without a graph; in
     closed form where the network has one.
     """
-    if isinstance(network, ScalarMLP):
-        return network.value_and_gradient(x)
+    if hasattr(network, "value_and_gradient"):
+        return network.value_and_gradient(x)  # type: ignore[operator]
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         value = network(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -12,6 +12,7 @@ from hexad.checks import InputError
 from hexad.energy import (
     DBM,
     EBM,
+    JEM,
     RBM,
     BoltzmannMachine,
     ClassRBM,
@@ -21,6 +22,7 @@ from hexad.energy import (
     GaussianRBM,
     ImplicitScoreMatching,
     MaximumLikelihood,
+    MultiscaleEnergy,
     NoiseContrastive,
     Objective,
     PottsRBM,
@@ -28,7 +30,9 @@ from hexad.energy import (
 )
 from hexad.energy.restricted import Chains, Start
 from hexad.event import Event
+from hexad.nn.scalar_conv import OnPictures, ScalarConv
 from hexad.recipes.base import Recipe
+from hexad.transforms import Scheme
 
 __all__ = ["RECIPES"]
 
@@ -148,8 +152,12 @@ def ebm(
     regularisation: Annotated[float, Field(ge=0)] | None = None,
     spectral: bool = False,
     frequencies: Annotated[int, Field(ge=0)] | None = None,
+    network: Literal["mlp", "conv"] | None = None,
 ) -> EBM:
-    """Return a tilt of a mixture where columns are few, and of a Gaussian where they are many."""
+    """Return a tilt of a mixture where columns are few, and of a Gaussian where they are many; pictures from 16 x 16 on
+    are tilted by a convolutional network, whose levels ``hidden`` are then.
+    """
+    conv = _convolutional(event, network)
     few = event.dims <= 4
     mixture = 32 if event.dims <= 2 else 16 if few else 8 if event.dims <= 16 else 1
     options = {
@@ -164,7 +172,8 @@ def ebm(
     widths = hidden or ((128, 128) if few else (256, 256))
     if frequencies is None:  # sines are steep, which spectral=true is there to prevent
         frequencies = 64 if few and not spectral else 0
-    return EBM(event, widths, components or mixture, chosen, spectral=spectral, frequencies=frequencies)
+    own = OnPictures(ScalarConv(event.shape, hidden or (32, 64))) if conv else None
+    return EBM(event, widths, components or mixture, chosen, spectral=spectral, frequencies=frequencies, network=own)
 
 
 def _larger_batches(event: Event, rows: int) -> dict[str, Any]:
@@ -249,6 +258,65 @@ def _real_answers(event: Event) -> str | None:
     return f"decision takes answers of binary and ordinal columns, not real ones{columns}" if any(real) else None
 
 
+def _convolutional(event: Event, network: str | None) -> bool:
+    """Return whether the tilt sees pictures."""
+    return network == "conv" or (network is None and event.layout == "image" and event.dims >= 256)
+
+
+def _ebm_scheme(event: Event, options: Mapping[str, Any]) -> Scheme:
+    """Return the scheme: pixels that a convolution sees keep their one unit."""
+    return "unit" if _convolutional(event, options.get("network")) else "dequantise"
+
+
+def jem(
+    event: Event,
+    *,
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None,
+    components: Count | None = None,
+    k: Count = 5,
+    particles: Count = 128,
+    restart: Annotated[float, Field(ge=0, le=1)] = 0.05,
+    regularisation: Annotated[float, Field(ge=0)] = 1e-4,
+    weight: Annotated[float, Field(ge=0)] = 1.0,
+    context: int = 0,
+) -> JEM:
+    """Return a classifier of the labels that are given as context, trained as a law of the records, too."""
+    few = event.dims <= 4
+    mixture = 16 if few else 8 if event.dims <= 16 else 1
+    return JEM(
+        event,
+        context,
+        hidden or ((128, 128) if few else (256, 256)),
+        components or mixture,
+        k,
+        particles,
+        restart,
+        regularisation,
+        weight,
+    )
+
+
+def mdsm(
+    event: Event,
+    *,
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None,
+    network: Literal["mlp", "conv"] | None = None,
+    blocks: Count = 1,
+    noise: tuple[Positive, Positive] | None = None,
+    sample_levels: Annotated[int, Field(ge=2)] = 60,
+    sample_steps: Annotated[int, Field(ge=0)] = 10,
+) -> MultiscaleEnergy:
+    """Return a convolutional energy of pictures from 16 x 16 on, and a fully connected one of all else.
+
+    The lowest level of pictures is some three of 256 grey levels, which no eye sees.
+    """
+    conv = _convolutional(event, network)
+    widths = hidden or ((32, 64, 64) if conv else (256, 256))
+    kind = "conv" if conv else "mlp"
+    levels = noise or (0.05 if conv else 0.02, 20.0)
+    return MultiscaleEnergy(event, widths, kind, blocks, levels, sample_levels, sample_steps)
+
+
 RECIPES = (
     Recipe(
         "rbm",
@@ -266,6 +334,7 @@ RECIPES = (
         can=("log-likelihood", "energy"),
         settings={"lr": 5e-3},
         suited=_larger_batches,
+        scheme_by=_ebm_scheme,
     ),
     Recipe(
         "gaussian-rbm",
@@ -319,5 +388,23 @@ RECIPES = (
         can=("log-likelihood", "decide"),
         unfit=_real_answers,
         needs_context=True,
+    ),
+    Recipe(
+        "jem",
+        "energy",
+        jem,
+        schemes={"real": "dequantise", "ordinal": "dequantise"},
+        can=("log-likelihood", "energy", "decide"),
+        settings={"lr": 5e-3},
+        needs_context=True,
+        needs_label=True,
+    ),
+    Recipe(
+        "mdsm",
+        "energy",
+        mdsm,
+        schemes={"real": "dequantise", "ordinal": "unit"},
+        can=("log-likelihood", "energy", "score"),
+        settings={"lr": 2e-3, "batch_size": 64, "ema": 0.999},
     ),
 )
