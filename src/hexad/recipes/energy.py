@@ -56,7 +56,7 @@ def rbm(
     hidden: Units = None,
     chains: Chains = "persistent",
     k: Count = 1,
-    centred: bool = False,
+    centred: bool = True,
     particles: Count = 100,
     start: Start = "columns",
     replicas: Replicas = 10,
@@ -324,7 +324,7 @@ RECIPES = (
         rbm,
         schemes={"binary": "identity"},
         can=("log-likelihood", "energy"),
-        settings={"lr": 2e-3, "batch_size": 100},
+        settings={"lr": 4e-3, "batch_size": 100, "schedule": "linear"},
     ),
     Recipe(
         "ebm",
