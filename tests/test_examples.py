@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 SHORT = {  # a picture, and few steps
+    "boltzmann_machines": ("machines.png", "20"),
     "conditional_intervals": ("band.png", "60"),
     "energies_as_objects": ("energies.png",),
     "flow_film": ("film.gif", "40"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hexad.energy import EBM, MaximumLikelihood
-from hexad.energy.mixture import GaussianMixture
+from hexad.energy.tilt_base import GaussianMixture
 from hexad.event import Event, Support
 from hexad.mcmc import anneal
 from hexad.nn.scalar import ScalarMLP

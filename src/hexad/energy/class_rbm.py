@@ -21,7 +21,8 @@ from torch.nn.functional import softplus
 
 from hexad.energy.base import Partition
 from hexad.energy.path import annealed_path
-from hexad.energy.restricted import ENUMERATED, RestrictedBridge, RestrictedMachine, RestrictedState, binary_states
+from hexad.energy.restricted import ENUMERATED, RestrictedMachine, binary_states
+from hexad.energy.restricted_bridge import RestrictedBridge, RestrictedState
 from hexad.event import Event
 from hexad.likelihood import LogLikelihood
 from hexad.mcmc import anneal, bernoulli, sandwich

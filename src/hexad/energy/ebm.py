@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from hexad.energy.annealed import EnergyBridge, annealed_partition
 from hexad.energy.base import EnergyModel, Partition
 from hexad.energy.maximum_likelihood import MaximumLikelihood
-from hexad.energy.mixture import GaussianMixture
 from hexad.energy.objectives import Objective
+from hexad.energy.tilt_base import GaussianMixture
 from hexad.event import Event
 from hexad.mcmc import Point, mala
 from hexad.model import GenerativeModel, Trajectory

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from hexad.energy.mixture import GaussianMixture
+from hexad.energy.tilt_base import GaussianMixture
 from hexad.mcmc import Point
 from hexad.model import GenerativeModel
 
