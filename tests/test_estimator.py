@@ -202,7 +202,9 @@ def test_random_state_is_a_seed_or_fresh():
 @pytest.mark.parametrize("model", [n for n, r in RECIPES.items() if "vector" in r.layouts and not r.needs_context])
 def test_every_model_is_fitted_and_pickled(model):
     X = gaussian_rows(60)
-    X = (X > 0).astype(int) if "real" not in RECIPES[model].schemes else X
+    takes = RECIPES[model].schemes
+    if "real" not in takes:
+        X = (X > 0).astype(int) + (0 if "binary" in takes else (X > 1).astype(int))
     estimator = pickle.loads(pickle.dumps(hexad.Estimator(model, steps=1).fit(X)))
     assert np.array_equal(estimator.sample(3, random_state=0), hexad.Estimator(model, steps=1).fit(X).sample(3, 0))
 

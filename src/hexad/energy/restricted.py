@@ -279,7 +279,8 @@ class RestrictedMachine(EnergyModel):
         v, a, accepted = exchange(v, a, bridge.rise, t, generator)
         self.chain_states.copy_(v.flatten(0, 1))
         self.swap_acceptance.lerp_(accepted, self.rate)
-        self._known = (self._where(), a[0])
+        # the bridge folds the offset into a bias: what is computed anew, after a resume, would differ in its last bits
+        self._known = None if self.centred else (self._where(), a[0])
 
     def _where(self) -> object:
         """Return what tells whether activations of the chains still are those of these weights and states."""
