@@ -1,4 +1,4 @@
-"""Denoisers that are exact for known data."""
+"""What is exact for known data: denoisers, and all records of bits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hexad.diffusion import Schedule
 
-__all__ = ["GaussianDenoiser"]
+__all__ = ["GaussianDenoiser", "states"]
 
 
 class GaussianDenoiser(nn.Module):
@@ -26,3 +26,8 @@ class GaussianDenoiser(nn.Module):
         y = (z - alpha * self.mean) @ self.basis
         shrunk = alpha * self.spectrum / (alpha.square() * self.spectrum + sigma.square()) * y
         return self.mean + shrunk @ self.basis.T
+
+
+def states(units: int) -> Tensor:
+    """Return all records of bits, (2^units, units) in float64."""
+    return torch.tensor([[(i >> j) & 1 for j in range(units)] for i in range(2**units)]).double()

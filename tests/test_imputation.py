@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import hexad
+from exact import states
 from hexad.autoregressive import MADE, NADE
 from hexad.baselines import ChowLiu, Gaussian, GaussianMixture, Independent
 from hexad.checks import InputError
@@ -18,10 +19,6 @@ from hexad.model import Imputer
 from hexad.randomness import fork, stream
 
 NAN = float("nan")
-
-
-def states(dims):
-    return torch.tensor([[(i >> j) & 1 for j in range(dims)] for i in range(2**dims)]).double()
 
 
 def law_of_missing(model, x):

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from exact import states
 from hexad.energy import RBM, BoltzmannMachine
 from hexad.event import Event
 from hexad.mcmc import scan_gibbs
@@ -20,10 +21,6 @@ def machine(dims=5, hidden=0, scale=0.8, seed=0, **options):
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=scale)
     return model
-
-
-def states(units):
-    return torch.tensor([[(i >> j) & 1 for j in range(units)] for i in range(2**units)]).double()
 
 
 def joint_law(model):

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import hexad
+from exact import states
 from hexad.checks import InputError
 from hexad.energy import ClassRBM
 from hexad.event import Event
@@ -24,10 +25,6 @@ def machine(dims=4, classes=3, hidden=3, scale=0.8, seed=0, **options):
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=scale)
     return model
-
-
-def states(units):
-    return torch.tensor([[(i >> j) & 1 for j in range(units)] for i in range(2**units)]).double()
 
 
 def joint(model):

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from exact import states
 from hexad.energy import DBM
 from hexad.event import Event
 from hexad.randomness import fork, stream
@@ -24,10 +25,6 @@ def machine(dims=4, hidden=(3, 2), scale=0.8, seed=0, **options):
             model.visible_offset.uniform_()
             model.hidden_offset.uniform_()
     return model
-
-
-def states(units):
-    return torch.tensor([[(i >> j) & 1 for j in range(units)] for i in range(2**units)]).double()
 
 
 def joint(model):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from exact import states
 from hexad.energy import mean_field, mean_field_bound, tap, tap_log_z
 from hexad.energy.mean_field import entropy
 from hexad.randomness import stream
-
-
-def states(units):
-    return torch.tensor([[(i >> j) & 1 for j in range(units)] for i in range(2**units)]).double()
 
 
 def pairwise(n=6, scale=1.0, seed=0):

@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 
+from exact import states
 from hexad.energy import RBM, annealed_partition
 from hexad.event import Event
 from hexad.mcmc import anneal
@@ -24,10 +25,6 @@ def machine(dims=6, hidden=4, scale=0.8, seed=0, **options):
             model.visible_offset.uniform_()
             model.hidden_offset.uniform_()
     return model
-
-
-def states(units):
-    return torch.tensor([[(i >> j) & 1 for j in range(units)] for i in range(2**units)]).double()
 
 
 def known_log_z(model):

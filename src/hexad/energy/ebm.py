@@ -19,6 +19,8 @@ from hexad.energy.annealed import EnergyBridge, annealed_partition
 from hexad.energy.base import EnergyModel, Partition
 from hexad.energy.maximum_likelihood import MaximumLikelihood
 from hexad.energy.objectives import Objective
+from hexad.energy.path import annealed_path
+from hexad.energy.quadrature import quadrature
 from hexad.energy.tilt_base import GaussianMixture
 from hexad.event import Event
 from hexad.mcmc import Point, mala
@@ -244,7 +246,9 @@ class EBM(EnergyModel):
     ) -> Partition:
         """Return log Z': by quadrature in one and two dimensions, else annealed from both ends."""
         if self.event.dims <= _QUADRATURE:
-            return self._quadrature(int(1024 * effort ** (1 / self.event.dims)))
+            low, high = self.base.extent(10.0)  # deviations around each component
+            points = int(1024 * effort ** (1 / self.event.dims))
+            return quadrature(lambda z: self.base.log_prob(z) - self.network(z), low, high, points)
         runs, count = max(2, min(128, budget or 128)), max(20, int(1000 * effort))
         generator = fresh(generator, self.device)
         return annealed_partition(self.bridge(), runs=runs, temperatures=count, generator=generator)
@@ -255,27 +259,6 @@ class EBM(EnergyModel):
             return self.chains[torch.arange(n, device=self.device) % len(self.chains)]
         return self.whitened(self.sample(n, generator=generator))
 
-    def _quadrature(self, points: int) -> Partition:
-        """Return the trapezoidal sum over 10 deviations around each component; error: against half the points."""
-        points += points % 2
-        low, high = self.base.extent(10.0)
-        axes = [
-            torch.linspace(0, 1, points + 1, dtype=low.dtype, device=low.device) * (b - a) + a
-            for a, b in zip(low, high, strict=True)
-        ]
-        values = []
-        for axis in axes[0].split(max(1, 65536 // (points + 1) ** (len(axes) - 1))):
-            z = torch.cartesian_prod(axis, *axes[1:]).reshape(-1, len(axes))
-            values.append((self.base.log_prob(z) - self.network(z)).double())
-        log_f = torch.cat(values).reshape([points + 1] * len(axes))
-        log_cell = ((high - low).double() / points).log().sum()
-        fine = torch.logsumexp(log_f.flatten(), 0) + log_cell
-        every = (slice(None, None, 2),) * len(axes)
-        coarse = torch.logsumexp(log_f[every].flatten(), 0) + log_cell + len(axes) * torch.log(log_cell.new_tensor(2.0))
-        value, error = float(fine), abs(float(fine - coarse))
-        text = f"log Z by quadrature on {' x '.join([str(points + 1)] * len(axes))} points, error {error:.1g}"
-        return Partition(value, value, value, error, protocol=text)
-
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return the last state of :meth:`path`."""
         return self.path(n, context=context, generator=generator).states[-1]
@@ -283,17 +266,9 @@ class EBM(EnergyModel):
     @torch.no_grad()
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return Langevin steps from the base: half of them anneal, half are at the model; 20 of them are shown."""
-        generator = fresh(generator, self.device)
-        bridge, steps = self.bridge(), max(2, self.sample_steps)
-        point = self.evaluate(self.base.sample(n, generator))
-        shown = {round(steps * j / 20) for j in range(1, 21)}
-        states, labels = [point.x], ["base"]
-        for i in range(1, steps + 1):
-            point = bridge.move(point, min(1.0, 2 * i / steps), generator)
-            if i in shown:
-                states.append(point.x)
-                labels.append(f"step {i}")
-        return Trajectory(self.coloured(torch.stack(states)), "chain step", tuple(labels))
+        generator, bridge = fresh(generator, self.device), self.bridge()
+        start = bridge.base(n, generator)
+        return annealed_path(bridge, start, self.sample_steps, lambda at: self.coloured(at.x), generator, "step")
 
 
 @torch.no_grad()

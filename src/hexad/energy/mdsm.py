@@ -33,6 +33,7 @@ import torch
 from torch import Tensor, nn
 
 from hexad.energy.base import EnergyModel, Partition
+from hexad.energy.quadrature import quadrature
 from hexad.event import Event
 from hexad.mcmc import Bridge, Point, anneal, mala, sandwich
 from hexad.model import Score, Trajectory, Validation
@@ -242,7 +243,11 @@ class MultiscaleEnergy(EnergyModel, Score):
     ) -> Partition:
         """Return log Z at the lowest level: by quadrature in one and two dimensions, else annealed along the levels."""
         if self.event.dims <= _QUADRATURE:
-            return self._quadrature(int((2048 if self.event.dims == 1 else 640) * effort ** (1 / self.event.dims)))
+            low, high = self.extent
+            reach = (high - low) / 4 + 10 * self.noise[0]
+            points = int((2048 if self.event.dims == 1 else 640) * effort ** (1 / self.event.dims))
+            log_scale = self.event.dims * self.scale.log()
+            return quadrature(lambda y: log_scale - self.energy(self.unscaled(y)), low - reach, high + reach, points)
         generator = fresh(generator, self.device)
         runs, bridge = max(2, min(32, budget or 32)), self.bridge()
         # a level takes two passes a run and direction; at most a minute or so of one core in all
@@ -254,29 +259,6 @@ class MultiscaleEnergy(EnergyModel, Score):
             end = bridge.move(end, 1.0, generator)
         reverse, _ = anneal(bridge, end, times, reverse=True, generator=generator)
         return Partition.annealed(sandwich(forward, reverse), 0.0, f"{count} levels of noise")
-
-    def _quadrature(self, points: int) -> Partition:
-        """Return the trapezoidal sum over the records' range and more; error: against half the points."""
-        low, high = self.extent
-        reach = (high - low) / 4 + 10 * self.noise[0]
-        low, high = low - reach, high + reach
-        points += points % 2
-        axes = [
-            torch.linspace(0, 1, points + 1, dtype=low.dtype, device=low.device) * (b - a) + a
-            for a, b in zip(low, high, strict=True)
-        ]
-        values = []
-        for axis in axes[0].split(max(1, 65536 // (points + 1) ** (len(axes) - 1))):
-            y = torch.cartesian_prod(axis, *axes[1:]).reshape(-1, len(axes))
-            values.append((-self.energy(self.unscaled(y)) + self.event.dims * self.scale.log()).double())
-        log_f = torch.cat(values).reshape([points + 1] * len(axes))
-        log_cell = ((high - low).double() / points).log().sum()
-        fine = torch.logsumexp(log_f.flatten(), 0) + log_cell
-        every = (slice(None, None, 2),) * len(axes)
-        coarse = torch.logsumexp(log_f[every].flatten(), 0) + log_cell + len(axes) * math.log(2)
-        value, error = float(fine), abs(float(fine - coarse))
-        text = f"log Z by quadrature on {' x '.join([str(points + 1)] * len(axes))} points, error {error:.1g}"
-        return Partition(value, value, value, error, protocol=text)
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return the last state of :meth:`path`."""

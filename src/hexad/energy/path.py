@@ -1,4 +1,4 @@
-"""How samples of machines with Gibbs sweeps are made: from independent units, by annealing, then at the model."""
+"""How samples of energies are made: from the base, by annealing, then at the model."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ State = TypeVar("State")
 def annealed_path(
     bridge: Bridge[State],
     state: State,
-    sweeps: int,
+    moves: int,
     record: Callable[[State], Tensor],
     generator: torch.Generator | None,
+    name: str = "sweep",
 ) -> Trajectory:
-    """Return the way of samples from t = 0 to the model: half of the sweeps anneal, half are at t = 1; 20 are shown.
+    """Return the way of samples from t = 0 to the model: half of the moves anneal, half are at t = 1; 20 are shown.
 
     Args:
         bridge: to the model.
         state: samples at t = 0.
-        sweeps: number of moves, at least 2.
+        moves: their number, at least 2.
         record: gives the records of a state, (n, \\*event.shape).
         generator: where randomness comes from.
+        name: of a move.
     """
-    sweeps = max(2, sweeps)
-    shown = {round(sweeps * j / 20) for j in range(1, 21)}
+    moves = max(2, moves)
+    shown = {round(moves * j / 20) for j in range(1, 21)}
     states, labels = [record(state)], ["base"]
-    for i in range(1, sweeps + 1):
-        state = bridge.move(state, min(1.0, 2 * i / sweeps), generator)
+    for i in range(1, moves + 1):
+        state = bridge.move(state, min(1.0, 2 * i / moves), generator)
         if i in shown:
             states.append(record(state))
-            labels.append(f"sweep {i}")
+            labels.append(f"{name} {i}")
     return Trajectory(torch.stack(states), "chain step", tuple(labels))

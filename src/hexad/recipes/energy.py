@@ -37,10 +37,8 @@ from hexad.transforms import Scheme
 __all__ = ["RECIPES"]
 
 MOST_LEVELS = 65_536
+
 Count = Annotated[int, Field(ge=1)]
-SHORT_RUN = 20  # Langevin steps from the base
-
-
 Units = Count | Annotated[tuple[Count, ...], Field(min_length=1, max_length=1)] | None
 Replicas = Annotated[int, Field(ge=2)]
 
