@@ -1,11 +1,12 @@
 """A flow that samples what only an energy describes, and the energy's log Z, from no data at all.
 
-python examples/energy_to_flow.py
+python examples/energy_to_flow.py [STEPS]
 """
 
 from __future__ import annotations
 
 import math
+import sys
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from torch import Tensor
 from hexad.event import Event
 from hexad.flow import NSF, fit_to_energy
 from hexad.randomness import fork, stream
+
+STEPS = 300
 
 
 def energy(x: Tensor) -> Tensor:
@@ -26,11 +29,11 @@ def quadrature(edge: float = 8.0, points: int = 1201) -> float:
     return float(torch.logsumexp(-energy(torch.cartesian_prod(axis, axis)), 0)) + 2 * math.log(axis[1] - axis[0])
 
 
-def main() -> None:
+def main(steps: str = str(STEPS)) -> None:
     """Fit the flow and print what it says beside the truth."""
     with fork(0):
         flow = NSF(Event.of(2, "real"), transforms=3, hidden=(48, 48))
-    fit = fit_to_energy(flow, energy, steps=300, batch_size=192, lr=5e-3, anneals=512, generator=stream(0))
+    fit = fit_to_energy(flow, energy, steps=int(steps), batch_size=192, lr=5e-3, anneals=512, generator=stream(0))
     print(fit)
     print(f"quadrature      {quadrature():.4f}  exact to the digits shown")
     left = float((fit.flow.sample(20_000, generator=stream(1))[:, 0] < 0).double().mean())
@@ -38,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2])

@@ -1,6 +1,6 @@
 """Which losses for decisions collapse, and why: ten losses on a problem of two answers.
 
-python examples/losses_that_collapse.py [PICTURE]
+python examples/losses_that_collapse.py [PICTURE [STEPS]]
 
 First the two energies are free numbers that start out equal, and descent moves them: a loss that is at its minimum
 where all energies are equal has nothing to move, or hardly. Then tiny networks give the energies of two classes on a
@@ -28,11 +28,11 @@ LINE = torch.linspace(-2.5, 2.5, 101)
 FREE, LEARNED = ("#2f80d0", "#e4572e"), ("#6a3d9a", "#2a9d5c")
 
 
-def free(name: str) -> Tensor:
-    """Return the path of a pair of free energies from (0.5, 0.5), the right answer's first, (STEPS + 1, 2)."""
+def free(name: str, steps: int) -> Tensor:
+    """Return the path of a pair of free energies from (0.5, 0.5), the right answer's first, (steps + 1, 2)."""
     energies = torch.full((1, 2), 0.5, requires_grad=True)
     path = [energies.detach().clone()]
-    for _ in range(STEPS):
+    for _ in range(steps):
         (slope,) = torch.autograd.grad(decision_loss(name, energies, torch.tensor([0])).sum(), energies)
         energies = (energies - 0.02 * slope).detach().requires_grad_(True)
         path.append(energies.detach().clone())
@@ -61,14 +61,14 @@ class Distance(nn.Module):
         return (self.net(x)[:, None] - self.answers).square().sum(2)
 
 
-def trained(kind: type[nn.Module], name: str) -> tuple[float, float, Tensor]:
+def trained(kind: type[nn.Module], name: str, steps: int) -> tuple[float, float, Tensor]:
     """Return the part decided rightly, the median gap, and the energies along a line, (101, 2)."""
     x = torch.randn(256, 1, generator=stream(0))
     answers = (x[:, 0] > 0.3).long()
     with fork(0):
         net = kind()
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
-    for _ in range(STEPS):
+    for _ in range(steps):
         optimizer.zero_grad()
         decision_loss(name, net(x), answers).mean().backward()
         optimizer.step()
@@ -110,15 +110,15 @@ def draw_picture(found: dict[str, tuple[Tensor, list[tuple[float, float, Tensor]
     print(f"picture: {picture}")
 
 
-def main(picture: str | None = None) -> None:
+def main(picture: str | None = None, steps: str = str(STEPS)) -> None:
     """Train by each loss, print what became of the energies, and draw where a file is named."""
     print(f"{'':<30}{'free energies':^24}   {'outputs':^18}   {'distance':^18}")
     print(f"{'loss':<20}{'margin':<10}{'right':>8}{'wrong':>8}{'gap':>8}" + f"   {'right':>8}{'gap':>10}" * 2)
     found = {}
     for name, loss in DECISION_LOSSES.items():
-        path = free(name)
+        path = free(name, int(steps))
         low, high = path[-1].tolist()
-        nets = [trained(kind, name) for kind in (Outputs, Distance)]
+        nets = [trained(kind, name, int(steps)) for kind in (Outputs, Distance)]
         learned = "   ".join(f"{right:>8.1%}{gap:>10.3g}" for right, gap, _ in nets)
         print(f"{name:<20}{loss.margin:<10}{low:>8.2f}{high:>8.2f}{high - low:>8.2f}   {learned}")
         found[name] = (path, nets)
@@ -128,4 +128,4 @@ def main(picture: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    main(*sys.argv[1:3])

@@ -15,6 +15,7 @@ import hexad
 from cases import CASES, SOURCES
 
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of what tests start: threads of several workers wait for each other
 
 
 @pytest.fixture(scope="session")

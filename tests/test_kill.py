@@ -13,7 +13,7 @@ import pytest
 SMALL = {
     "realnvp": ("gaussian", "--set", "hidden=[16,16]", "--set", "transforms=2"),
     "gan": ("gaussian", "--set", "hidden=[16,16]"),
-    "ebm": ("gaussian", "--set", "hidden=[16,16]"),
+    "ebm": ("gaussian", "--set", "hidden=[16,16]", "--set", "validate_every=100"),
 }
 
 

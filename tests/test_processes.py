@@ -20,7 +20,7 @@ SMALL = {
     "made": {"hidden": [16]},
     "vae": {"hidden": [16]},
     "gan": {"hidden": [16, 16]},
-    "ebm": {"hidden": [16, 16], "particles": 32},
+    "ebm": {"hidden": [16, 16], "particles": 32, "validate_every": 20},
     "ddpm": {"hidden": [16, 16], "noise_levels": 20},
 }
 STEPS = 40
@@ -98,7 +98,16 @@ def test_another_number_of_processes_is_refused_in_one_line(runs: Path, table: P
 
 def test_an_interrupted_run_of_two_goes_on_to_the_same_bytes(table: Path) -> None:
     """Chains and generators of both come back."""
-    options = ["--set", "hidden=[16,16]", "--set", "particles=32", "--set", "batch_size=50"]
+    options = [
+        "--set",
+        "hidden=[16,16]",
+        "--set",
+        "particles=32",
+        "--set",
+        "batch_size=50",
+        "--set",
+        "validate_every=150",
+    ]
     command = ["-m", "hexad", "train", "ebm", table, "--steps", "300", *options, "--out"]
     whole, cut = table.parent / "whole", table.parent / "cut"
     straight = _torchrun(*command, whole)

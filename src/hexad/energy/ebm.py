@@ -29,8 +29,9 @@ from hexad.nn.scalar import ScalarMLP, value_and_gradient
 from hexad.nn.scalar_conv import OnPictures
 from hexad.randomness import fresh
 
-__all__ = ["EBM", "TiltBridge"]
+__all__ = ["EBM", "TEMPERATURES", "TiltBridge"]
 
+TEMPERATURES = 1000  # of an anneal of log Z
 _ACCEPTANCE = 0.57  # MALA's optimal rate (Roberts and Rosenthal, 1998)
 _QUADRATURE = 2  # the most columns that are integrated over
 _PILOTS = 128  # chains that tune the step of the base
@@ -249,7 +250,7 @@ class EBM(EnergyModel):
             low, high = self.base.extent(10.0)  # deviations around each component
             points = int(1024 * effort ** (1 / self.event.dims))
             return quadrature(lambda z: self.base.log_prob(z) - self.network(z), low, high, points)
-        runs, count = max(2, min(128, budget or 128)), max(20, int(1000 * effort))
+        runs, count = max(2, min(128, budget or 128)), max(20, int(TEMPERATURES * effort))
         generator = fresh(generator, self.device)
         return annealed_partition(self.bridge(), runs=runs, temperatures=count, generator=generator)
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from hexad.energy.base import EnergyModel, Partition
-from hexad.energy.ebm import EBM
+from hexad.energy.ebm import EBM, TEMPERATURES
 from hexad.energy.maximum_likelihood import MaximumLikelihood
 from hexad.event import Event
 from hexad.likelihood import LogLikelihood
@@ -169,7 +169,7 @@ class JEM(EnergyModel, Decider):
             models = [self.given(torch.tensor([y], device=self.device)) for y in range(self.classes)]
             return tuple(model.log_partition(effort=effort) for model in models)
         generator = fresh(generator, self.device)
-        runs, count = max(2, min(32, budget or 32)), max(20, int(1000 * effort))
+        runs, count = max(2, min(32, budget or 32)), max(20, int(TEMPERATURES * effort))
         model = self.given(torch.arange(self.classes, device=self.device).repeat_interleave(runs))
         bridge, times = model.bridge(), torch.linspace(0, 1, count + 1, dtype=torch.float64).tolist()
         rows = self.classes * runs

@@ -139,9 +139,8 @@ def ebm(
     *,
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None,
     components: Count | None = None,
-    objective: Literal[
-        "likelihood", "short-run", "contrastive", "discrepancy", "denoising", "sliced", "implicit"
-    ] = "likelihood",
+    objective: Literal["likelihood", "short-run", "contrastive", "discrepancy", "denoising", "sliced", "implicit"]
+    | None = None,
     k: Count | None = None,
     particles: Count | None = None,
     restart: Annotated[float, Field(ge=0, le=1)] | None = None,
@@ -153,9 +152,13 @@ def ebm(
     network: Literal["mlp", "conv"] | None = None,
 ) -> EBM:
     """Return a tilt of a mixture where columns are few, and of a Gaussian where they are many; pictures from 16 x 16 on
-    are tilted by a convolutional network, whose levels ``hidden`` are then.
+    are tilted by a convolutional network, whose levels ``hidden`` are then. In one or two columns it is told from draws
+    of its base, unless what chains alone understand is asked for; in more it follows the likelihood by chains.
     """
     conv = _convolutional(event, network)
+    if objective is None:
+        chains = any(option is not None for option in (k, particles, restart))
+        objective = "contrastive" if event.dims <= 2 and not chains else "likelihood"
     few = event.dims <= 4
     mixture = 32 if event.dims <= 2 else 16 if few else 8 if event.dims <= 16 else 1
     options = {

@@ -57,6 +57,7 @@ from hexad.train.validation import Encode, Measure, Validator
 __all__ = ["Outcome", "Trainer"]
 
 CHECK_EVERY = 5  # lines of metrics from one check of the vital signs to the next
+FEWEST_STEPS = 20  # from one validation to the next, where the user says nothing: one may cost more than these
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ class Trainer:
     def _validation_is_due(self, next_at: float) -> bool:
         every = self.settings.validate_every
         if self.budget.steps is not None:
-            return self.step % (every or max(1, self.budget.steps // 20)) == 0
+            return self.step % (every or max(FEWEST_STEPS, self.budget.steps // 20)) == 0
         return self.step % every == 0 if every else self.seconds >= next_at and self._fraction() > 0.05
 
     # -- one step --------------------------------------------------------------------------------------------------

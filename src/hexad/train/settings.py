@@ -27,8 +27,8 @@ class Settings(BaseModel):
         schedule: ``cosine`` (to 0 at the end of the budget), ``linear`` (the same, straight) or ``constant``.
         optimizer: ``adam``, or ``sgd``: plain descent without momentum.
         betas: decay rates of Adam's moments.
-        validate_every: steps between validations under a budget of steps; 0: some twenty in all. A budget of time
-            spends at most a tenth of itself on them.
+        validate_every: steps between validations under a budget of steps; 0: some twenty in all, 20 steps apart at
+            least. A budget of time spends at most a tenth of itself on them.
         log_every: steps between lines of ``metrics.jsonl``.
         compile: whether ``torch.compile`` compiles the loss; of a flow also, once it is trained or loaded, ``log_prob``
             and a ``sample`` that takes one pass. The first step, and the first call of each, then take 5 to 60 seconds
