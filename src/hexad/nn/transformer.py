@@ -32,7 +32,7 @@ def rotary_table(length: int, size: int, base: float = 10_000.0) -> Tensor:
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
     """Return x (..., T, size) turned by the table (2, T, size / 2): component k goes with component k + size / 2."""
-    cos, sin = table.to(x.dtype)
+    cos, sin = table
     real, imaginary = x.chunk(2, -1)
     return torch.cat([real * cos - imaginary * sin, imaginary * cos + real * sin], -1)
 
@@ -53,8 +53,9 @@ class Attention(nn.Module):
 
     def _parts(self, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values, each (batch, heads, T, size)."""
-        query, key, value = self.enter(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return rotate(query, table), rotate(key, table), value
+        parts = self.enter(x).view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key = rotate(parts[:2], table)
+        return query, key, parts[2]
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
         """Return what each place gathers, (batch, T, width), of x (batch, T, width)."""
@@ -173,7 +174,7 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, T, width) of x (batch, T, width), T at most ``length``."""
-        x, table = self.dropout(x), self.table[:, : x.shape[1]]
+        x, table = self.dropout(x), self.table[:, : x.shape[1]].to(x.dtype)
         for block in self.blocks:
             x = block(x, table)
         return self.norm(x)
@@ -183,7 +184,7 @@ class Transformer(nn.Module):
 
         Those before it have been through :meth:`step` with the same cache, which takes up this one.
         """
-        h, table = self.dropout(x)[:, None], self.table[:, place : place + 1]
+        h, table = self.dropout(x)[:, None], self.table[:, place : place + 1].to(x.dtype)
         for layer, block in enumerate(self._blocks()):
             h = block.step(h, table, cache.keys[layer], cache.values[layer], place)
         return self.norm(h)[:, 0]
