@@ -77,6 +77,7 @@ CASES = (
     Case("nade", ("binary",), {"hidden": 16}),
     Case("fvsbn", ("binary",)),
     Case("eonade", ("binary",), {"hidden": [32], "orders": 2}),
+    Case("transformer", ("ordinal", "binary"), {"layers": 1, "heads": 2, "width": 16}),
     Case("ar", ("series",)),
     Case("var", ("series",)),
     Case("ddpm", ("real", "ordinal"), {"hidden": [32, 32], "noise_levels": 50}),

@@ -5,14 +5,17 @@ from hexad.nn.gated import GatedMLP
 from hexad.nn.lipschitz import LipschitzMLP
 from hexad.nn.masked import IncrementalPass, MaskedLinear, MaskedMLP
 from hexad.nn.mlp import MLP, ResidualMLP
+from hexad.nn.transformer import KeyValueCache, Transformer
 
 __all__ = [
     "MLP",
     "ConvNet",
     "GatedMLP",
     "IncrementalPass",
+    "KeyValueCache",
     "LipschitzMLP",
     "MaskedLinear",
     "MaskedMLP",
     "ResidualMLP",
+    "Transformer",
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.autoregressive import AR, MADE, NADE, VAR, EoNADE
+from hexad.autoregressive import AR, MADE, NADE, VAR, EoNADE, Transformer
 from hexad.event import Event
 from hexad.recipes.base import Recipe
 
@@ -63,6 +63,24 @@ def eonade(
     return EoNADE(event, hidden, orders, context)
 
 
+def transformer(
+    event: Event,
+    *,
+    layers: Width | None = None,
+    heads: Width = 4,
+    width: Width | None = None,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    gated: bool = False,
+    tied: bool = False,
+    context: int = 0,
+) -> Transformer:
+    """Return a Transformer: 4 layers, 128 wide; 2 layers, 64 wide for records of at most 32 columns."""
+    short = event.dims <= 32
+    layers = (2 if short else 4) if layers is None else layers
+    width = (64 if short else 128) if width is None else width
+    return Transformer(event, layers, heads, width, dropout, gated, tied, context)
+
+
 def ar(
     event: Event,
     *,
@@ -116,6 +134,15 @@ RECIPES = (
         "autoregressive",
         eonade,
         schemes={"binary": "identity"},
+        can=("exact log-likelihood", "impute"),
+        settings={"lr": 1e-3, "batch_size": 128},
+    ),
+    Recipe(
+        "transformer",
+        "autoregressive",
+        transformer,
+        schemes={"binary": "identity", "ordinal": "identity"},
+        layouts=("vector", "image", "sequence"),
         can=("exact log-likelihood", "impute"),
         settings={"lr": 1e-3, "batch_size": 128},
     ),

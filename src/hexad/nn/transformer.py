@@ -1,0 +1,190 @@
+r"""A causal Transformer: each place of a sequence sees itself and the places before it.
+
+Blocks are pre-norm, with :math:`\mathrm{norm}(u) = g \odot u / \mathrm{rms}(u)` (Zhang and Sennrich, 2019),
+
+.. math:: h \leftarrow h + \mathrm{attention}(\mathrm{norm}(h)), \qquad h \leftarrow h + \mathrm{mlp}(\mathrm{norm}(h)),
+
+as in Vaswani et al. (2017) and Radford et al. (2019). Places enter by turning queries and keys (Su et al., 2021): seen
+as complex numbers, component k of that of place t is multiplied by :math:`e^{i t \omega_k}`, so that a score depends
+on the distance of two places alone.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["KeyValueCache", "Transformer", "rotary_table", "rotate"]
+
+EPS = 1e-6  # of the norms
+
+
+def rotary_table(length: int, size: int, base: float = 10_000.0) -> Tensor:
+    r"""Return :math:`\cos t \omega_k` and :math:`\sin t \omega_k`, float64 (2, length, size / 2).
+
+    :math:`\omega_k = \mathrm{base}^{-2k/\mathrm{size}}`.
+    """
+    speeds = base ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
+    angles = torch.arange(length, dtype=torch.float64)[:, None] * speeds
+    return torch.stack([angles.cos(), angles.sin()])
+
+
+def rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Return x (..., T, size) turned by the table (2, T, size / 2): component k goes with component k + size / 2."""
+    cos, sin = table
+    real, imaginary = x.chunk(2, -1)
+    return torch.cat([real * cos - imaginary * sin, imaginary * cos + real * sin], -1)
+
+
+class Attention(nn.Module):
+    """Causal attention of several heads, with turned queries and keys.
+
+    Args:
+        width: of what goes in and comes out.
+        heads: number of heads, of width / heads each.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.enter = nn.Linear(width, 3 * width, bias=False)
+        self.leave = nn.Linear(width, width, bias=False)
+
+    def _parts(self, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values, each (batch, heads, T, size)."""
+        parts = self.enter(x).view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key = rotate(parts[:2], table)
+        return query, key, parts[2]
+
+    def forward(self, x: Tensor, table: Tensor) -> Tensor:
+        """Return what each place gathers, (batch, T, width), of x (batch, T, width)."""
+        seen = F.scaled_dot_product_attention(*self._parts(x, table), is_causal=True)
+        return self.leave(seen.transpose(1, 2).flatten(2))
+
+    def step(self, x: Tensor, table: Tensor, keys: Tensor, values: Tensor, place: int) -> Tensor:
+        """Return what the one place gathers, (n, 1, width); its key and value are written to those known."""
+        query, keys[:, :, place : place + 1], values[:, :, place : place + 1] = self._parts(x, table)
+        seen = F.scaled_dot_product_attention(query, keys[:, :, : place + 1], values[:, :, : place + 1])
+        return self.leave(seen.transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    """Two layers, four times as wide within: GELU, or SwiGLU (Shazeer, 2020) of as many parameters."""
+
+    def __init__(self, width: int, gated: bool) -> None:
+        super().__init__()
+        self.gated = gated
+        hidden = -(-8 * width // 3) if gated else 4 * width
+        self.enter = nn.Linear(width, 2 * hidden if gated else hidden, bias=False)
+        self.leave = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (..., width) of x (..., width)."""
+        h = self.enter(x)
+        if not self.gated:
+            return self.leave(F.gelu(h))
+        value, gate = h.chunk(2, -1)
+        return self.leave(value * F.silu(gate))
+
+
+class Block(nn.Module):
+    """Attention, then the layers of each place by itself, each added to what came in."""
+
+    def __init__(self, width: int, heads: int, dropout: float, gated: bool) -> None:
+        super().__init__()
+        self.before_attention, self.attention = nn.RMSNorm(width, eps=EPS), Attention(width, heads)
+        self.before_mlp, self.mlp = nn.RMSNorm(width, eps=EPS), FeedForward(width, gated)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, table: Tensor) -> Tensor:
+        """Return (batch, T, width) of x (batch, T, width)."""
+        return self._add_mlp(x + self.dropout(self.attention(self.before_attention(x), table)))
+
+    def step(self, x: Tensor, table: Tensor, keys: Tensor, values: Tensor, place: int) -> Tensor:
+        """Return (n, 1, width) of the one place x (n, 1, width)."""
+        return self._add_mlp(
+            x + self.dropout(self.attention.step(self.before_attention(x), table, keys, values, place))
+        )
+
+    def _add_mlp(self, x: Tensor) -> Tensor:
+        return x + self.dropout(self.mlp(self.before_mlp(x)))
+
+
+class KeyValueCache:
+    """The keys and values of the places known so far, of all layers, with room for all places.
+
+    Args:
+        network: whose they are.
+        n: number of rows.
+    """
+
+    def __init__(self, network: Transformer, n: int) -> None:
+        weight = network.norm.weight
+        shape = (2, len(network.blocks), n, network.heads, network.length, network.width // network.heads)
+        self.keys, self.values = weight.new_empty(shape).unbind()
+
+    def reorder(self, rows: Tensor, known: int) -> None:
+        """Go on with these rows, (n,), of the places known, in place of those that were."""
+        for kept in (self.keys, self.values):
+            kept[..., :known, :] = kept[:, rows, :, :known]
+
+
+class Transformer(nn.Module):
+    r"""See above. Residual projections start scaled by :math:`(2\,\mathrm{layers})^{-1/2}`, so that the sum does not
+    grow with depth.
+
+    Args:
+        length: the most places.
+        width: of a place.
+        layers: number of blocks.
+        heads: number of heads; the width is a multiple of twice as many.
+        dropout: part of what a block adds, and of what comes in, that is left out in training.
+        gated: whether the layers of a place are SwiGLU, not GELU.
+
+    Raises:
+        ValueError: the width is no multiple of 2 heads, or the dropout out of [0, 1).
+    """
+
+    table: Tensor
+
+    def __init__(
+        self, length: int, width: int, layers: int, heads: int, *, dropout: float = 0.0, gated: bool = False
+    ) -> None:
+        super().__init__()
+        if width % (2 * heads):
+            raise ValueError(f"width {width}: expected a multiple of twice the heads, {2 * heads}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout {dropout}: expected a number of at least 0 and below 1")
+        self.length, self.width, self.heads = length, width, heads
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout, gated) for _ in range(layers))
+        self.norm = nn.RMSNorm(width, eps=EPS)
+        self.register_buffer("table", rotary_table(length, width // heads), persistent=False)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=module.in_features**-0.5)
+        with torch.no_grad():
+            for block in self._blocks():
+                for leave in (block.attention.leave, block.mlp.leave):
+                    leave.weight.mul_((2 * layers) ** -0.5)
+
+    def _blocks(self) -> list[Block]:
+        return list(self.blocks)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (batch, T, width) of x (batch, T, width), T at most ``length``."""
+        x, table = self.dropout(x), self.table[:, : x.shape[1]].to(x.dtype)
+        for block in self.blocks:
+            x = block(x, table)
+        return self.norm(x)
+
+    def step(self, x: Tensor, place: int, cache: KeyValueCache) -> Tensor:
+        """Return what :meth:`forward` gives at one place, (n, width), of x (n, width) there.
+
+        Those before it have been through :meth:`step` with the same cache, which takes up this one.
+        """
+        h, table = self.dropout(x)[:, None], self.table[:, place : place + 1].to(x.dtype)
+        for layer, block in enumerate(self._blocks()):
+            h = block.step(h, table, cache.keys[layer], cache.values[layer], place)
+        return self.norm(h)[:, 0]
