@@ -77,6 +77,7 @@ CASES = (
     Case("nade", ("binary",), {"hidden": 16}),
     Case("fvsbn", ("binary",)),
     Case("eonade", ("binary",), {"hidden": [32], "orders": 2}),
+    Case("pixelcnn", ("picture",), {"hidden": 4, "layers": 2, "first": 3, "components": 2}),
     Case("ar", ("series",)),
     Case("var", ("series",)),
     Case("ddpm", ("real", "ordinal"), {"hidden": [32, 32], "noise_levels": 50}),

@@ -1,4 +1,4 @@
-"""MADE beside plain masked layers, NADE beside a loop over the columns, AR(p) beside statsmodels."""
+"""MADE beside plain masked layers, NADE beside a loop, a PixelCNN beside full passes, AR(p) beside statsmodels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
-from hexad.autoregressive import AR, MADE
+from hexad.autoregressive import AR, MADE, PixelCNN
 from hexad.event import Event
 
 COLUMNS, BATCH = 784, 100
@@ -120,6 +120,29 @@ def _(small: bool) -> Contest:
         peer_name="a Python loop over the columns with autograd",
         count=steps,
         repeats=5,
+    )
+
+
+@torch.no_grad()
+def _by_full_passes(model: PixelCNN, n: int) -> Tensor:
+    """Return samples by one full pass a column."""
+    x = torch.zeros(n, model.event.dims)
+    for k in model.order.tolist():
+        x[:, k] = torch.bernoulli(torch.sigmoid(model.conditionals(x)[:, k, 0]))
+    return x
+
+
+@task("pixelcnn-sampling")
+def _(small: bool) -> Contest:
+    side, hidden, layers, n = (8, 8, 3, 16) if small else (28, 32, 8, 16)
+    model = PixelCNN(Event.of((1, side, side), "binary"), hidden, layers).eval()
+    return Contest(
+        f"{n} samples of {side} x {side} bits, {layers} layers of {hidden} features; peer: a full pass a pixel",
+        clock(torch.no_grad()(lambda: model.sample(n))),
+        clock(lambda: _by_full_passes(model, n)),
+        peer_name="the same network, a full pass a pixel",
+        work="call",
+        repeats=7 if small else 3,
     )
 
 

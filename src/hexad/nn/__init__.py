@@ -5,14 +5,17 @@ from hexad.nn.gated import GatedMLP
 from hexad.nn.lipschitz import LipschitzMLP
 from hexad.nn.masked import IncrementalPass, MaskedLinear, MaskedMLP
 from hexad.nn.mlp import MLP, ResidualMLP
+from hexad.nn.pixel import IncrementalPixelPass, PixelNet
 
 __all__ = [
     "MLP",
     "ConvNet",
     "GatedMLP",
     "IncrementalPass",
+    "IncrementalPixelPass",
     "LipschitzMLP",
     "MaskedLinear",
     "MaskedMLP",
+    "PixelNet",
     "ResidualMLP",
 ]

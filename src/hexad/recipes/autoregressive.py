@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.autoregressive import AR, MADE, NADE, VAR, EoNADE
+from hexad.autoregressive import AR, MADE, NADE, VAR, EoNADE, PixelCNN
 from hexad.event import Event
 from hexad.recipes.base import Recipe
 
@@ -86,6 +86,22 @@ def var(
     return VAR(event, order, criterion, max_order)
 
 
+def pixelcnn(
+    event: Event,
+    *,
+    hidden: Width = 32,
+    layers: Width | None = None,
+    kernel: Annotated[int, Field(ge=3)] = 3,
+    first: Annotated[int, Field(ge=3)] = 7,
+    components: Annotated[int, Field(ge=0)] = 5,
+    context: int = 0,
+) -> PixelCNN:
+    """Return a gated PixelCNN; layers until a pixel sees half a side to the left, 3 to 8."""
+    if layers is None:
+        layers = min(8, max(3, max(event.shape[1:]) // 2 - 2))
+    return PixelCNN(event, hidden, layers, kernel, first, components, context)
+
+
 RECIPES = (
     Recipe(
         "made",
@@ -118,6 +134,15 @@ RECIPES = (
         schemes={"binary": "identity"},
         can=("exact log-likelihood", "impute"),
         settings={"lr": 1e-3, "batch_size": 128},
+    ),
+    Recipe(
+        "pixelcnn",
+        "autoregressive",
+        pixelcnn,
+        schemes={"binary": "identity", "ordinal": "identity"},
+        layouts=("image",),
+        can=("exact log-likelihood", "impute"),
+        settings={"lr": 1e-3, "batch_size": 64},
     ),
     Recipe(
         "ar",
