@@ -186,7 +186,8 @@ class IncrementalPixelPass:
         inputs, reaches = [net.channels] + [net.width] * (len(self.layers) - 1), [k.reach for k in self.layers]
         new, wide = bias.new_zeros, self.size[1]
         # of each layer: the rows that the vertical stack is given, the row that the horizontal one is given behind as
-        # many zeros as it reaches, and what it has gated at the pixel
+        # many zeros as it reaches, and what it has gated at the pixel; what the row before left there is written over
+        # before it is seen, since all weights from what comes later are 0
         self.rows = [new(n, k, r + 1, wide) for k, r in zip(inputs, reaches, strict=True)]
         self.along = [new(n, wide + r, k) for k, r in zip(inputs, reaches, strict=True)]
         self.gated = [new(n, net.width) for _ in self.layers]
@@ -225,11 +226,9 @@ class IncrementalPixelPass:
         self.context = None if self.context is None else self.context[rows]
 
     def _end_row(self) -> None:
-        """Show the row to the vertical stack, and forget it in the horizontal one."""
+        """Show the row to the vertical stack."""
         row = self.along[0][:, self.layers[0].reach :].transpose(1, 2)
         self.rows[0] = torch.cat([self.rows[0][:, :, 1:], row[:, :, None]], 2)
-        for state in self.along:
-            state.zero_()
 
     def _begin_row(self) -> None:
         """Compute the vertical stack of the row, and what the horizontal one is given of it, (n, W, 2 width) each."""

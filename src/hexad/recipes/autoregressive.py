@@ -96,9 +96,9 @@ def pixelcnn(
     components: Annotated[int, Field(ge=0)] = 5,
     context: int = 0,
 ) -> PixelCNN:
-    """Return a gated PixelCNN; layers until a pixel sees half a side to the left, 3 to 8."""
+    """Return a gated PixelCNN; 3 to 6 layers, by the picture's side."""
     if layers is None:
-        layers = min(8, max(3, max(event.shape[1:]) // 2 - 2))
+        layers = min(6, max(3, max(event.shape[1:]) // 2 - 2))
     return PixelCNN(event, hidden, layers, kernel, first, components, context)
 
 
@@ -142,7 +142,7 @@ RECIPES = (
         schemes={"binary": "identity", "ordinal": "identity"},
         layouts=("image",),
         can=("exact log-likelihood", "impute"),
-        settings={"lr": 1e-3, "batch_size": 64},
+        settings={"lr": 1e-3, "batch_size": 32},
     ),
     Recipe(
         "ar",
