@@ -141,8 +141,8 @@ def _(small: bool) -> Contest:
     side, hidden, layers, n = (8, 8, 3, 16) if small else (28, 32, 6, 16)
     model = PixelCNN(Event.of((1, side, side), "binary"), hidden, layers).eval()
     return Contest(
-        f"{n} samples of {side} x {side} bits, {layers} layers of {hidden} features; peer: a full pass a pixel, of which "
-        "28 are timed",
+        f"{n} samples of {side} x {side} bits, {layers} layers of {hidden} features; peer: a full pass a pixel, "
+        "of which 28 are timed",
         clock(torch.no_grad()(lambda: model.sample(n))),
         _by_full_passes(model, n, 28),
         peer_name="the same network, a full pass a pixel",
