@@ -167,8 +167,8 @@ class IncrementalPixelPass:
     """The network on n pictures whose columns become known one after another, each unit computed once.
 
     The vertical stack of a row is computed when the row above is complete, and the horizontal one a group of a pixel at
-    a time, with all that it computed before in the row kept: a picture costs about one full pass. No gradients. For
-    each column in turn: take its :meth:`outputs`, choose its value, :meth:`push` it.
+    a time, with all that it computed before in the row kept: a picture takes the arithmetic of a full pass. No
+    gradients. For each column in turn: take its :meth:`outputs`, choose its value, :meth:`push` it.
 
     Args:
         net: the network; its weights must not change meanwhile.
