@@ -78,6 +78,7 @@ CASES = (
     Case("fvsbn", ("binary",)),
     Case("eonade", ("binary",), {"hidden": [32], "orders": 2}),
     Case("transformer", ("ordinal", "binary"), {"layers": 1, "heads": 2, "width": 16}),
+    Case("pixelcnn", ("picture",), {"hidden": 4, "layers": 2, "first": 3, "components": 2}),
     Case("ar", ("series",)),
     Case("var", ("series",)),
     Case("ddpm", ("real", "ordinal"), {"hidden": [32, 32], "noise_levels": 50}),

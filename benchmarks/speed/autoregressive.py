@@ -1,5 +1,5 @@
-"""MADE beside plain masked layers, NADE beside a loop over the columns, AR(p) beside statsmodels, and a Transformer
-beside itself without a cache.
+"""MADE beside plain masked layers, NADE beside a loop over the columns, AR(p) beside statsmodels; a PixelCNN and a
+Transformer beside themselves without what they keep.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
-from hexad.autoregressive import AR, MADE, Transformer
+from hexad.autoregressive import AR, MADE, PixelCNN, Transformer
 from hexad.event import Event, Support
 
 COLUMNS, BATCH = 784, 100
@@ -153,6 +153,34 @@ def _transformer_sampling(small: bool, n: int) -> Contest:
 
 task("transformer-sampling")(lambda small: _transformer_sampling(small, 16))
 task("transformer-sampling-one")(lambda small: _transformer_sampling(small, 1))
+
+
+def _by_full_passes(model: PixelCNN, n: int, columns: int) -> Runner:
+    """Return the runner of n samples by one full pass a column; the first ``columns`` of them are timed for all."""
+
+    @torch.no_grad()
+    def draw() -> None:
+        x = torch.zeros(n, model.event.dims)
+        for k in model.order[:columns].tolist():
+            x[:, k] = torch.bernoulli(torch.sigmoid(model.conditionals(x)[:, k, 0]))
+
+    timed = clock(draw)
+    return lambda: timed() * model.event.dims / columns
+
+
+@task("pixelcnn-sampling")
+def _(small: bool) -> Contest:
+    side, hidden, layers, n = (8, 8, 3, 16) if small else (28, 32, 6, 16)
+    model = PixelCNN(Event.of((1, side, side), "binary"), hidden, layers).eval()
+    return Contest(
+        f"{n} samples of {side} x {side} bits, {layers} layers of {hidden} features; peer: a full pass a pixel, "
+        "of which 28 are timed",
+        clock(torch.no_grad()(lambda: model.sample(n))),
+        _by_full_passes(model, n, 28),
+        peer_name="the same network, a full pass a pixel",
+        work="call",
+        repeats=7,
+    )
 
 
 @task("ar-fit")

@@ -5,7 +5,8 @@ from hexad.autoregressive.base import Autoregressive, Forecaster
 from hexad.autoregressive.eonade import EoNADE
 from hexad.autoregressive.made import MADE
 from hexad.autoregressive.nade import NADE
+from hexad.autoregressive.pixelcnn import PixelCNN
 from hexad.autoregressive.transformer import Transformer
 from hexad.autoregressive.var import VAR
 
-__all__ = ["AR", "MADE", "NADE", "VAR", "Autoregressive", "EoNADE", "Forecaster", "Transformer"]
+__all__ = ["AR", "MADE", "NADE", "VAR", "Autoregressive", "EoNADE", "Forecaster", "PixelCNN", "Transformer"]

@@ -5,6 +5,7 @@ from hexad.nn.gated import GatedMLP
 from hexad.nn.lipschitz import LipschitzMLP
 from hexad.nn.masked import IncrementalPass, MaskedLinear, MaskedMLP
 from hexad.nn.mlp import MLP, ResidualMLP
+from hexad.nn.pixel import IncrementalPixelPass, PixelNet
 from hexad.nn.transformer import KeyValueCache, Transformer
 
 __all__ = [
@@ -12,10 +13,12 @@ __all__ = [
     "ConvNet",
     "GatedMLP",
     "IncrementalPass",
+    "IncrementalPixelPass",
     "KeyValueCache",
     "LipschitzMLP",
     "MaskedLinear",
     "MaskedMLP",
+    "PixelNet",
     "ResidualMLP",
     "Transformer",
 ]

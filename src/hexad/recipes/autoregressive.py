@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.autoregressive import AR, MADE, NADE, VAR, EoNADE, Transformer
+from hexad.autoregressive import AR, MADE, NADE, VAR, EoNADE, PixelCNN, Transformer
 from hexad.event import Event
 from hexad.recipes.base import Recipe
 
@@ -104,6 +104,22 @@ def var(
     return VAR(event, order, criterion, max_order)
 
 
+def pixelcnn(
+    event: Event,
+    *,
+    hidden: Width = 32,
+    layers: Width | None = None,
+    kernel: Annotated[int, Field(ge=3)] = 3,
+    first: Annotated[int, Field(ge=3)] = 7,
+    components: Annotated[int, Field(ge=0)] = 5,
+    context: int = 0,
+) -> PixelCNN:
+    """Return a gated PixelCNN; 3 to 6 layers, by the picture's side."""
+    if layers is None:
+        layers = min(6, max(3, max(event.shape[1:]) // 2 - 2))
+    return PixelCNN(event, hidden, layers, kernel, first, components, context)
+
+
 RECIPES = (
     Recipe(
         "made",
@@ -144,7 +160,16 @@ RECIPES = (
         schemes={"binary": "identity", "ordinal": "identity"},
         layouts=("vector", "image", "sequence"),
         can=("exact log-likelihood", "impute"),
-        settings={"lr": 1e-3, "batch_size": 128},
+        settings={"lr": 1e-3, "batch_size": 32},
+    ),
+    Recipe(
+        "pixelcnn",
+        "autoregressive",
+        pixelcnn,
+        schemes={"binary": "identity", "ordinal": "identity"},
+        layouts=("image",),
+        can=("exact log-likelihood", "impute"),
+        settings={"lr": 1e-3, "batch_size": 32},
     ),
     Recipe(
         "ar",
