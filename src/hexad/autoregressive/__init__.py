@@ -2,9 +2,10 @@
 
 from hexad.autoregressive.ar import AR
 from hexad.autoregressive.base import Autoregressive, Forecaster
+from hexad.autoregressive.ensemble import EnsembleMADE
 from hexad.autoregressive.eonade import EoNADE
 from hexad.autoregressive.made import MADE
 from hexad.autoregressive.nade import NADE
 from hexad.autoregressive.var import VAR
 
-__all__ = ["AR", "MADE", "NADE", "VAR", "Autoregressive", "EoNADE", "Forecaster"]
+__all__ = ["AR", "MADE", "NADE", "VAR", "Autoregressive", "EnsembleMADE", "EoNADE", "Forecaster"]
