@@ -11,7 +11,7 @@ import torch
 
 import hexad
 from exact import states
-from hexad.autoregressive import MADE, NADE
+from hexad.autoregressive import MADE, NADE, EnsembleMADE
 from hexad.baselines import ChowLiu, Gaussian, GaussianMixture, Independent
 from hexad.checks import InputError
 from hexad.event import Event, Support
@@ -49,6 +49,12 @@ def made(order="natural"):
     return model.eval()
 
 
+def ensemble():
+    first = made("random")
+    with fork(3):
+        return EnsembleMADE(first, [first.order.tolist(), *(torch.randperm(6).tolist() for _ in range(3))]).eval()
+
+
 def tree():
     x = (torch.rand(400, 6, generator=stream(3)) < 0.5).double()
     x[:, 1], x[:, 4] = x[:, 0], 1 - x[:, 2]
@@ -58,7 +64,7 @@ def tree():
     return model
 
 
-@pytest.mark.parametrize("make", [nade, lambda: nade("random"), made, lambda: made("random"), tree])
+@pytest.mark.parametrize("make", [nade, lambda: nade("random"), made, lambda: made("random"), ensemble, tree])
 @pytest.mark.parametrize(
     "record", [[1, NAN, 0, NAN, 1, 1], [NAN, 1, NAN, 0, NAN, 1], [NAN, NAN, NAN, 1, 1, 0], [NAN] * 6]
 )

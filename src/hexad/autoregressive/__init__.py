@@ -2,6 +2,7 @@
 
 from hexad.autoregressive.ar import AR
 from hexad.autoregressive.base import Autoregressive, Forecaster
+from hexad.autoregressive.ensemble import EnsembleMADE
 from hexad.autoregressive.eonade import EoNADE
 from hexad.autoregressive.made import MADE
 from hexad.autoregressive.nade import NADE
@@ -9,4 +10,15 @@ from hexad.autoregressive.pixelcnn import PixelCNN
 from hexad.autoregressive.transformer import Transformer
 from hexad.autoregressive.var import VAR
 
-__all__ = ["AR", "MADE", "NADE", "VAR", "Autoregressive", "EoNADE", "Forecaster", "PixelCNN", "Transformer"]
+__all__ = [
+    "AR",
+    "MADE",
+    "NADE",
+    "VAR",
+    "Autoregressive",
+    "EnsembleMADE",
+    "EoNADE",
+    "Forecaster",
+    "PixelCNN",
+    "Transformer",
+]

@@ -22,7 +22,7 @@ from hexad.event import Event
 from hexad.model import Density, Imputation, Imputer, Trajectory
 from hexad.randomness import fresh
 
-__all__ = ["Autoregressive", "Forecaster", "Walk", "column_order"]
+__all__ = ["Autoregressive", "Forecaster", "Walk", "column_order", "drawn", "position_labels"]
 
 PARTICLES = 128  # a record, where columns are missing
 
@@ -67,7 +67,7 @@ class Autoregressive(Density, Imputer):
         """Return draws of what is NaN, by importance resampling; see :mod:`hexad.autoregressive.imputation`."""
         given = None if context is None else context.repeat_interleave(PARTICLES, 0)
         walk, flat = self.walk(len(x) * PARTICLES, context=given), x.flatten(1)
-        found = resampled(self.head, self.order, walk, flat, draws, PARTICLES, fresh(generator, self.device))
+        found, _ = resampled(self.head, self.order, walk, flat, draws, PARTICLES, fresh(generator, self.device))
         return replace(found, values=found.values.unflatten(2, self.event.shape))
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
@@ -76,27 +76,46 @@ class Autoregressive(Density, Imputer):
 
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return the record as its columns are drawn, in some 16 states; a column not yet drawn is 0."""
-        parts = min(self.event.dims, 16)
-        labels = [f"{self.event.dims * part // parts} of {self.event.dims}" for part in range(parts + 1)]
-        return Trajectory(self._states(n, context, generator, parts), "position", tuple(labels))
+        labels = position_labels(self.event.dims)
+        return Trajectory(self._states(n, context, generator, len(labels) - 1), "position", labels)
 
     @torch.no_grad()
     def _states(self, n: int, context: Tensor | None, generator: torch.Generator | None, parts: int) -> Tensor:
         """Return the record when k / parts of its columns are drawn, for k = 0 to parts."""
-        dims, device = self.event.dims, self.device
         # column by column within a row, in double precision: float32's uniform numbers are too coarse for the tails
-        shape = (n, dims, self.head.draws)
+        shape, device = (n, self.event.dims, self.head.draws), self.device
         uniform = torch.rand(shape, generator=fresh(generator, device), device=device, dtype=torch.float64)
-        walk = self.walk(n, context=context)
-        x = torch.zeros(n, dims, device=device, dtype=self.dtype)
-        states = [x.clone()]
-        for known, k in enumerate(self.order.tolist(), 1):
-            column = slice(k, k + 1)
-            x[:, column] = self.head.draw(walk.outputs()[:, None], uniform[:, known - 1 : known], column)
-            walk.push(self.head.embed(x[:, column], column))
-            if known == dims * len(states) // parts:
-                states.append(x.clone())
-        return torch.stack(states).unflatten(2, self.event.shape)
+        states = drawn(self.head, self.order, self.walk(n, context=context), uniform, parts, self.dtype)
+        return states.unflatten(2, self.event.shape)
+
+
+def drawn(head: Head, order: Tensor, walk: Walk, uniform: Tensor, parts: int, dtype: torch.dtype) -> Tensor:
+    """Return records when k / parts of their columns are drawn, for k = 0 to parts, (parts + 1, n, D).
+
+    Args:
+        head: the law of one column.
+        order: the columns in the order in which they are drawn, (D,).
+        walk: the conditionals of n rows of which no column is known yet.
+        uniform: numbers in [0, 1), (n, D, head.draws); the first column to be drawn takes the first of a row.
+        parts: number of states beside the first one, which is 0.
+        dtype: of the records.
+    """
+    dims = uniform.shape[1]
+    x = uniform.new_zeros(uniform.shape[:2], dtype=dtype)
+    states = [x.clone()]
+    for known, k in enumerate(order.tolist(), 1):
+        column = slice(k, k + 1)
+        x[:, column] = head.draw(walk.outputs()[:, None], uniform[:, known - 1 : known], column)
+        walk.push(head.embed(x[:, column], column))
+        if known == dims * len(states) // parts:
+            states.append(x.clone())
+    return torch.stack(states)
+
+
+def position_labels(dims: int) -> tuple[str, ...]:
+    """Return the names of the some 16 states that a path shows: how many of the columns are drawn."""
+    parts = min(dims, 16)
+    return tuple(f"{dims * part // parts} of {dims}" for part in range(parts + 1))
 
 
 class Forecaster(ABC):

@@ -20,6 +20,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from hexad.autoregressive.base import position_labels
 from hexad.event import Event
 from hexad.model import Density, Imputation, Imputer, Trajectory, Validation
 from hexad.randomness import fresh
@@ -135,12 +136,11 @@ class EoNADE(Density, Imputer):
     @torch.no_grad()
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return the record as its columns are drawn, in some 16 states; a column not yet drawn is 0."""
-        dims, parts = self.event.dims, min(self.event.dims, 16)
+        dims, labels = self.event.dims, position_labels(self.event.dims)
         u = torch.rand(n, 1 + dims, generator=fresh(generator, self.device), device=self.device, dtype=torch.float64)
         orders = self.orders[(u[:, 0] * len(self.orders)).long()]
         nothing = torch.full((n, dims), torch.nan, device=self.device, dtype=self.dtype)
-        states = self._drawn(nothing, orders, u[:, 1:], context, parts)
-        labels = tuple(f"{dims * part // parts} of {dims}" for part in range(parts + 1))
+        states = self._drawn(nothing, orders, u[:, 1:], context, len(labels) - 1)
         return Trajectory(torch.stack(states).unflatten(2, self.event.shape), "position", labels)
 
     def _drawn(self, x: Tensor, orders: Tensor, uniform: Tensor, context: Tensor | None, parts: int) -> list[Tensor]:

@@ -13,6 +13,7 @@ is observed, the weights are equal and the draws exact.
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor
 from hexad.autoregressive.heads import Head
 from hexad.model import Imputation
 
-__all__ = ["Walk", "resampled"]
+__all__ = ["Walk", "resampled", "shares"]
 
 
 class Walk(Protocol):
@@ -40,8 +41,8 @@ class Walk(Protocol):
 @torch.no_grad()
 def resampled(
     head: Head, order: Tensor, walk: Walk, x: Tensor, draws: int, particles: int, generator: torch.Generator
-) -> Imputation:
-    """Return draws of what is NaN in the records.
+) -> tuple[Imputation, Tensor]:
+    """Return draws of what is NaN in the records, and an estimate of log p of what is there, (batch,).
 
     Args:
         head: the law of one column.
@@ -57,6 +58,7 @@ def resampled(
     known = x.nan_to_num()
     filled = known.repeat_interleave(particles, 0)
     log_w = torch.zeros(rows, particles, dtype=torch.float64, device=x.device)
+    log_p_there = log_w[:, 0]
     effective = torch.full((rows,), float(particles), dtype=torch.float64, device=x.device)
     ahead = _missing_ahead(missing, order)
     for step, k in enumerate(order.tolist()):
@@ -80,8 +82,10 @@ def resampled(
             pick = _systematic(log_w, poor, generator)
             walk.reorder(pick)
             filled = filled[pick]
+            log_p_there = log_p_there + torch.where(poor, _log_mean(log_w), 0.0)
             log_w = torch.where(poor[:, None], 0.0, log_w)
-    return Imputation(_picked(filled, log_w, draws, generator), effective, particles)
+    found = Imputation(_picked(filled, log_w, draws, generator), effective, particles)
+    return found, log_p_there + _log_mean(log_w)
 
 
 def _missing_ahead(missing: Tensor, order: Tensor) -> Tensor:
@@ -95,7 +99,12 @@ def _effective(log_w: Tensor) -> Tensor:
     return torch.exp(2 * torch.logsumexp(log_w, 1) - torch.logsumexp(2 * log_w, 1)).nan_to_num(0.0)
 
 
-def _shares(log_w: Tensor) -> Tensor:
+def _log_mean(log_w: Tensor) -> Tensor:
+    """Return the log of the mean weight a row, (rows,)."""
+    return torch.logsumexp(log_w, 1) - math.log(log_w.shape[1])
+
+
+def shares(log_w: Tensor) -> Tensor:
     """Return the weights as shares a row; equal ones where all vanish."""
     return torch.softmax(log_w, 1).nan_to_num(1 / log_w.shape[1])
 
@@ -105,7 +114,7 @@ def _systematic(log_w: Tensor, poor: Tensor, generator: torch.Generator) -> Tens
     rows, particles = log_w.shape
     offset = torch.rand(rows, 1, generator=generator, device=log_w.device, dtype=torch.float64)
     places = (torch.arange(particles, device=log_w.device) + offset) / particles
-    ends = _shares(log_w).cumsum(1)
+    ends = shares(log_w).cumsum(1)
     pick = torch.searchsorted(ends / ends[:, -1:], places).clamp(max=particles - 1)
     pick = torch.where(poor[:, None], pick, torch.arange(particles, device=log_w.device))
     return (pick + particles * torch.arange(rows, device=log_w.device)[:, None]).flatten()
@@ -114,5 +123,5 @@ def _systematic(log_w: Tensor, poor: Tensor, generator: torch.Generator) -> Tens
 def _picked(filled: Tensor, log_w: Tensor, draws: int, generator: torch.Generator) -> Tensor:
     """Return particles by their weights, (draws, rows, D)."""
     rows, particles = log_w.shape
-    pick = torch.multinomial(_shares(log_w), draws, replacement=True, generator=generator)
+    pick = torch.multinomial(shares(log_w), draws, replacement=True, generator=generator)
     return filled.view(rows, particles, -1)[torch.arange(rows, device=filled.device)[:, None], pick].transpose(0, 1)

@@ -105,16 +105,19 @@ class MADE(Autoregressive):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         r"""Return :math:`-\log p(x)`, (batch,); in training, under the dropout of what is conditioned on."""
-        if not self.training or self.dropout == 0:
-            return -self.log_prob(x, context=context)
         x = x.flatten(1)
+        return -self.head.log_prob(self.network(self.shown(x, generator), context), x).sum(1)
+
+    def shown(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return the records, (batch, D), as the network sees them; in training, under the dropout."""
         shown = self.head.embed(x)
+        if not self.training or self.dropout == 0:
+            return shown
         uniform = torch.rand(
             len(x), 1 + shown.shape[1], generator=fresh(generator, x.device), device=x.device, dtype=x.dtype
         )
         rate = self.hidden_share * (uniform[:, :1] < 0.5)
-        shown = shown * (uniform[:, 1:] >= rate) / (1 - rate)
-        return -self.head.log_prob(self.network(shown, context), x).sum(1)
+        return shown * (uniform[:, 1:] >= rate) / (1 - rate)
 
     def walk(self, n: int, *, context: Tensor | None = None) -> Walk:
         """Return the network's incremental pass."""

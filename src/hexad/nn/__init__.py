@@ -4,6 +4,7 @@ from hexad.nn.convolution import ConvNet
 from hexad.nn.gated import GatedMLP
 from hexad.nn.lipschitz import LipschitzMLP
 from hexad.nn.masked import IncrementalPass, MaskedLinear, MaskedMLP
+from hexad.nn.masks import Masks
 from hexad.nn.mlp import MLP, ResidualMLP
 from hexad.nn.pixel import IncrementalPixelPass, PixelNet
 from hexad.nn.transformer import KeyValueCache, Transformer
@@ -18,6 +19,7 @@ __all__ = [
     "LipschitzMLP",
     "MaskedLinear",
     "MaskedMLP",
+    "Masks",
     "PixelNet",
     "ResidualMLP",
     "Transformer",

@@ -67,9 +67,10 @@ class MaskedLinear(nn.Linear):
         self._kept = None  # moved to another device or type, where the parameter stays the same object
         return super()._apply(fn, recurse)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (batch, outputs)."""
-        return F.linear(x, self.masked_weight(), self.bias)
+    def forward(self, x: Tensor, factor: Tensor | None = None) -> Tensor:
+        """Return (batch, outputs); under another mask, of numbers (outputs, inputs), where one is given."""
+        weight = self.masked_weight() if factor is None else self.weight * factor
+        return F.linear(x, weight, self.bias)
 
 
 def _take_up_mask(module: nn.Module, keys: object) -> None:
@@ -136,18 +137,29 @@ class MaskedMLP(nn.Module):
         # how many units of each layer are known when k features are
         self.ends = [torch.searchsorted(d, torch.arange(features), right=True).tolist() for d in degrees[1:]]
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return (batch, features, outputs) of x (batch, features * inputs); a context left out counts as zeros."""
+    def masked_layers(self) -> list[MaskedLinear]:
+        """Return the hidden layers, the last one, and the direct links where there are any."""
+        layers: list[MaskedLinear] = [*self.layers, self.leave]
+        return layers if self.direct is None else [*layers, self.direct]
+
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, factors: Sequence[Tensor | None] | None = None
+    ) -> Tensor:
+        """Return (batch, features, outputs) of x (batch, features * inputs); a context left out counts as zeros.
+
+        ``factors`` are other masks of :meth:`masked_layers`, in their place (:class:`~hexad.nn.masks.Masks`).
+        """
+        given = [None] * (len(self.layers) + 2) if factors is None else list(factors)
         if self.context:
             x = torch.cat([x, x.new_zeros(len(x), self.context) if context is None else context], 1)
         h = x
-        for layer in self.layers:
-            h = self.activation(layer(h))
+        for layer, factor in zip(self.layers, given, strict=False):
+            h = self.activation(layer(h, factor))
             if self.dropout is not None:
                 h = self.dropout(h)
-        out = self.leave(h)
+        out = self.leave(h, given[len(self.layers)])
         if self.direct is not None:
-            out = out + self.direct(x)
+            out = out + self.direct(x, given[-1])
         return out.unflatten(1, (self.features, self.outputs))
 
 
