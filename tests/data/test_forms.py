@@ -212,7 +212,7 @@ BAD = {
     "cut.csv.gz": (GOOD[:-30], "truncated or damaged .gz"),
     "no.csv.gz": (b"hello" * 20, "truncated or damaged .gz"),
     "broken.csv.gz": (GOOD[:40] + b"xxxx" + GOOD[44:], "truncated or damaged .gz"),
-    "prose.txt": (b"It was a dark night.\nIt rained.\n", "not read yet"),
+    "prose.txt": (b"It was a dark night.\nIt rained.\n", "fewer than a record of 64"),
     "ragged.txt": (b"1 2\n" * 30 + b"1 2 3\n", "line 31 has 3 numbers"),
     "word.data": (b"0,1\n" * 30 + b"0,x\n", "'x'"),
     "a.npy": (b"\x93NUMPY", "damaged"),

@@ -33,7 +33,6 @@ LINES = {
     "tables/kc_house": "drop=date,waterfront,view,condition,grade",
     "tables/german_credit": "drop=checking_balance",
     "tables/horse_colic": "1605",
-    "text/tinyshakespeare.txt": "not read yet",
     "time_series": "several files",
 }
 

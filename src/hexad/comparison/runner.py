@@ -299,7 +299,9 @@ def _one(
     try:
         fitted = _plan(entry, data, budget, where, device).train(progress)
         _say(f"{entry.name}: trained in {fitted.seconds:.1f} s, measuring", progress)
-        evidence = Evidence.of(fitted, Records.of(data), view_of(data.event, data.tensor("train")).path_rows, by)
+        evidence = Evidence.of(
+            fitted, Records.of(data), view_of(data.event, data.tensor("train"), data.format.alphabet).path_rows, by
+        )
     except OSError:  # a full disk is no fault of the model's
         raise
     except Exception as error:

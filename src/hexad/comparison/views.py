@@ -1,4 +1,5 @@
-"""How records are drawn: pictures as a grid, two columns as a cloud, tables as columns and pairs, series as lines.
+"""How records are drawn: pictures as a grid, two columns as a cloud, tables as columns and pairs, series as lines, text
+as text.
 
 A view is made once from the real records, so that every model's samples have the same scales and the same number.
 """
@@ -15,7 +16,7 @@ from torch import Tensor
 from hexad.comparison.figures import GREY, HEAVY, bare, canvas, picture_uri, png_uri
 from hexad.event import Event
 
-__all__ = ["Bits", "Lines", "Pictures", "Plane", "Table", "View", "view_of"]
+__all__ = ["Bits", "Lines", "Pictures", "Plane", "Table", "Texts", "View", "view_of"]
 
 SIDE = 48  # pixels of a picture's longer side, at most
 FRAME = 2.3  # inches of a frame of a path
@@ -270,8 +271,42 @@ class Lines(View):
         return png_uri(figure, 130)
 
 
-def view_of(event: Event, real: Tensor) -> View:
-    """Return the view that draws records of an event."""
+class Texts(View):
+    """Text: some records as they read, a line break as a sign."""
+
+    path_rows = 4
+    across = 32  # characters of a line
+
+    def __init__(self, event: Event, real: Tensor, alphabet: str) -> None:
+        super().__init__(event, real)
+        self.letters = np.array([shown if shown.isprintable() else "\u21b5" for shown in alphabet])
+        self.caption = f"texts of {event.dims} characters, the first that were drawn"
+
+    def records(self, x: Any, colour: str, real: bool = False) -> str:
+        return self._drawn(x[:6], colour, 3.2, 8)
+
+    def frame(self, x: Any, colour: str) -> str:
+        return self._drawn(x[: self.path_rows], colour, FRAME, 5.6)
+
+    def _drawn(self, x: Any, colour: str, width: float, size: float) -> str:
+        figure, ((axes,),) = canvas(width, width)
+        places = np.nan_to_num(np.asarray(x, dtype=float).reshape(len(x), -1)).clip(0, len(self.letters) - 1)
+        texts = ["".join(self.letters[row]) for row in places.astype(int)]
+        lines = [
+            "\n".join(text[i : i + self.across] for i in range(0, min(len(text), 96), self.across)) for text in texts
+        ]
+        # a sign of dollar would open a formula
+        axes.text(
+            0.02, 0.98, "\n\n".join(lines), color=colour, size=size, family="monospace", va="top", parse_math=False
+        )
+        bare(axes)
+        return png_uri(figure, 130)
+
+
+def view_of(event: Event, real: Tensor, alphabet: str = "") -> View:
+    """Return the view that draws records of an event; of text, with the characters that the codes stand for."""
+    if alphabet:
+        return Texts(event, real, alphabet)
     if event.layout == "image":
         return Pictures(event, real)
     if event.layout == "series":

@@ -121,7 +121,7 @@ class Data:
 
     def __repr__(self) -> str:
         sizes = "/".join(str(len(self.split(split))) for split in SPLITS)
-        kind = "frames" if self.format.container == "frame" else "arrays"
+        kind = {"frame": "frames", "array": "arrays", "text": "texts"}[self.format.container]
         extra = f", context {', '.join(self.context)}" if self.context else ""
         return f"Data({self.name!r}, {sizes} {kind}, {self.event!r}{extra})"
 

@@ -19,6 +19,7 @@ from hexad.data.detect import check_values
 from hexad.data.forms.memory import is_frame, numbers, to_pandas
 from hexad.data.raw import Raw
 from hexad.data.steps import decimals
+from hexad.data.text import codes, strings
 from hexad.event import Event, Support
 
 __all__ = ["Format"]
@@ -30,7 +31,7 @@ class Format:
 
     Args:
         event: what one record is inside.
-        container: ``frame`` (pandas; others are read, too) or ``array``.
+        container: ``frame`` (pandas; others are read, too), ``array``, or ``text``: strings.
         columns: labels of a frame's columns; () for arrays.
         dtypes: type of each column of a frame, or the one type of an array.
         record: shape of a record outside.
@@ -38,10 +39,11 @@ class Format:
         offsets: a point of the grid of each column that has a step (0 for others).
         ignored: columns that a frame may have beside (left out, or context).
         context: encoders of the chosen context, or None.
+        alphabet: characters of texts, sorted.
     """
 
     event: Event
-    container: Literal["frame", "array"]
+    container: Literal["frame", "array", "text"]
     columns: tuple[str | int, ...] = ()
     dtypes: tuple[str, ...] = ("float64",)
     record: tuple[int, ...] = ()
@@ -49,6 +51,7 @@ class Format:
     offsets: tuple[float, ...] = ()
     ignored: tuple[str, ...] = ()
     context: Context | None = None
+    alphabet: str = ""
 
     def __post_init__(self) -> None:
         dims, framed = self.event.dims, self.container == "frame"
@@ -56,6 +59,8 @@ class Format:
             raise ValueError(f"format of a {self.container}: {len(self.columns)} columns and {len(self.dtypes)} types")
         if math.prod(self.record) != dims or (self.channels_last and len(self.record) != 3):
             raise ValueError(f"format of records of shape {self.record}: the event's is {self.event.shape}")
+        if (self.container == "text") != bool(self.alphabet) or len(self.alphabet) not in (0, self.event.levels):
+            raise ValueError(f"format of a {self.container}: an alphabet of {len(self.alphabet)} characters")
         if self.offsets and len(self.offsets) != dims:
             raise ValueError(f"format: expected {dims} offsets, got {len(self.offsets)}")
 
@@ -82,6 +87,9 @@ class Format:
         Raises:
             InputError: columns are missing or unknown, the shape differs, values are missing or outside the levels.
         """
+        if self.container == "text" and not isinstance(x, Tensor):
+            letters = codes(x, self.alphabet, self.event.dims, where)
+            return torch.from_numpy(letters).to(self.dtype)
         array = self._columns(x, where) if is_frame(x) else self._array(x, where)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             bad = ~np.isfinite(array.reshape(len(array), -1))
@@ -167,13 +175,15 @@ class Format:
             full_precision: leave real values off their grid, and all as float64.
 
         Returns:
-            A pandas frame, or an array (n, *record).
+            A pandas frame, an array (n, *record), or an array of strings (n,).
         """
         flat = x.detach().to("cpu", torch.float64).reshape(len(x), -1).numpy().copy()
         if not full_precision:
             self._snap(flat)
         if self.container == "frame":
             return self._frame(flat, full_precision)
+        if self.container == "text":
+            return strings(flat.astype(np.int64), self.alphabet)
         out = self.arrangement.outside(flat.reshape(len(flat), *self.event.shape))
         return out if full_precision else _cast(out, self.dtypes[0])
 
@@ -256,7 +266,7 @@ class Format:
             "offsets": list(self.offsets),
             "ignored": list(self.ignored),
             "context": self.context.to_json() if self.context else None,
-        }
+        } | ({"alphabet": self.alphabet} if self.alphabet else {})
 
     @classmethod
     def from_json(cls, form: dict[str, Any]) -> Format:
@@ -268,10 +278,14 @@ class Format:
         lists = {key: tuple(form[key]) for key in ("columns", "dtypes", "record", "offsets", "ignored")}
         context = Context.from_json(form["context"]) if form["context"] else None
         event, container = Event.from_json(form["event"]), form["container"]
-        for kind in lists["dtypes"]:
+        for kind in lists["dtypes"] if container != "text" else ():
             if np.dtype(_plain(kind)).kind not in "biuf":
                 raise ValueError(f"type {kind!r} is none of numbers")
-        return cls(event=event, container=container, channels_last=form["channels_last"], context=context, **lists)
+        alphabet = form.get("alphabet", "")
+        if list(alphabet) != sorted(set(alphabet)):
+            raise ValueError("the alphabet is not sorted")
+        known: dict[str, Any] = {"channels_last": form["channels_last"], "context": context, "alphabet": alphabet}
+        return cls(event=event, container=container, **(known | lists))
 
 
 def _restored(values: np.ndarray, kind: str) -> np.ndarray:

@@ -28,7 +28,8 @@ from hexad.data.raw import Raw
 from hexad.data.sources import SOURCES
 from hexad.data.splits import make_splits
 from hexad.data.steps import offset
-from hexad.event import Event
+from hexad.data.text import LENGTH, alphabet_of, pieces
+from hexad.event import Event, Support
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,7 @@ def load_data(source: Any, **options: Any) -> Data:
     Args:
         source: ``"digits"`` or another built-in name; a file or folder (``str`` or ``Path``); an array, a tensor, a
             frame of pandas, polars or pyarrow, any iterable of arrays with a length, or ``{"train": ...}`` of these.
-        options: ``support levels step bounds binarize resize columns drop context layout split protocol``, see
+        options: ``support levels step bounds binarize resize columns drop context layout length split protocol``, see
             :class:`Options`.
 
     Raises:
@@ -121,6 +122,10 @@ def _build(
     total = sum(len(x) for x in raw.parts.values())
     if total < FEWEST:
         raise InputError(f"{raw.where}: {total} rows; expected at least {FEWEST}")
+    if raw.kind == "text":
+        return _text(raw, options, source, name)
+    if options.length is not None:
+        raise InputError(f"{raw.where}: --data length is for text, and these are numbers; leave it out")
     raw, names = select(raw, options)
     raw = check_numbers(raw, names)
     arrangement = arrange(raw, options.layout)
@@ -156,6 +161,28 @@ def _build(
         truth=truth,
         notes=notes,
     )
+
+
+def _text(raw: Raw, options: Options, source: dict[str, Any], name: str) -> Data:
+    """Return the pieces of a text, of contiguous splits."""
+    for option in options.to_json():
+        if option not in ("length", "split", "layout") or (option == "layout" and options.layout != "sequence"):
+            raise InputError(f"{raw.where}: --data {option} does not apply to text, which takes length and split")
+    raw, how = make_splits(raw, True, options.split)
+    length = options.length or LENGTH
+    alphabet = alphabet_of(list(raw.parts.values()))
+    if len(alphabet) < 2:
+        raise InputError(f"{raw.where}: a text of one character alone, {alphabet!r}; expected at least two")
+    for split, letters in raw.parts.items():
+        if len(letters) < length:
+            what = f"{raw.where}, {split}: {len(letters)} characters, fewer than a record of {length}"
+            raise InputError(f"{what}; give a longer text, or say --data length=K")
+    parts = {split: pieces(letters, length) for split, letters in raw.parts.items()}
+    event = Event.of((length,), Support("ordinal", levels=len(alphabet)), "sequence")
+    form = Format(event, "text", dtypes=("str",), record=(length,), alphabet=alphabet)
+    source |= {"fingerprint": fingerprint(parts), "splits": how}
+    train, valid, test = (parts[split] for split in ("train", "valid", "test"))
+    return Data(event, train, valid, test, {}, (), source, name, form)
 
 
 def _notes(train: np.ndarray, event: Event, looked: list[bool], names: tuple[str, ...]) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ class Options:
         drop: columns to leave out.
         context: the columns, or the labels, that models are given: what is left are the variables.
         layout: ``vector``, ``image``, ``series`` or ``sequence``.
+        length: characters of a record of text.
         split: fractions (train, valid, test), or ``time`` for contiguous pieces.
         protocol: ``power``, ``gas``, ``hepmass``, ``miniboone`` or ``bsds300``: the path holds the original files of
             this benchmark, which are prepared as the literature does.
@@ -47,6 +48,7 @@ class Options:
     drop: tuple[str, ...] | None = None
     context: tuple[str, ...] | None = None
     layout: str | None = None
+    length: int | None = None
     split: tuple[float, float, float] | str | None = None
     protocol: str | None = None
 
@@ -168,6 +170,13 @@ def _level(value: Any) -> int:
     return int(number)
 
 
+def _length(value: Any) -> int:
+    number = _number(value, "length", 2)
+    if number != int(number) or number > 65536:
+        raise InputError(f"data option length: expected a whole number from 2 to 65536, got {value!r}")
+    return int(number)
+
+
 def _binarize(value: Any) -> float:
     return _number(value, "binarize", -math.inf)
 
@@ -217,6 +226,7 @@ READERS: dict[str, Any] = {
     "drop": _names("drop"),
     "context": _context,
     "layout": lambda value: choose(value, LAYOUTS, "layout"),
+    "length": _length,
     "split": _split,
     "protocol": lambda value: choose(value, PROTOCOLS, "protocol"),
 }

@@ -38,6 +38,9 @@ def check_output(path: str | os.PathLike[str], format: Format | None = None) -> 
         raise InputError(f"{path}: unknown ending {kind or '(none)'}; expected one of {' '.join(WRITERS)}")
     if kind == ".png" and (format is None or format.event.layout != "image"):
         raise InputError(f"{path}: .png is for pictures, and these records are none; write .csv, .npz or another form")
+    texts = format is not None and format.container == "text"
+    if texts and kind not in (".txt", ".csv", ".tsv", ".npz", ".npy"):
+        raise InputError(f"{path}: these records are texts; write .txt, .csv, .tsv, .npz or .npy")
     check_file(path)
     if kind == ".parquet":
         try:
@@ -81,6 +84,8 @@ def _table(x: Any, form: Format | None) -> pd.DataFrame:
 
     if is_frame(x):
         return to_pandas(x)
+    if form is not None and form.container == "text":
+        return pd.DataFrame({"text": x})
     flat = np.asarray(x).reshape(len(x), -1)
     names = form.event.names if form is not None else ()
     return pd.DataFrame(
@@ -88,9 +93,9 @@ def _table(x: Any, form: Format | None) -> pd.DataFrame:
     )
 
 
-def _values(x: Any) -> np.ndarray:
+def _values(x: Any, kinds: str = "biufU") -> np.ndarray:
     values = to_pandas(x).to_numpy() if is_frame(x) else np.asarray(x)
-    if values.dtype.kind not in "biuf":
+    if values.dtype.kind not in kinds:
         raise InputError("output: some columns are no numbers; write .csv, .tsv or .parquet")
     return values
 
@@ -104,7 +109,10 @@ def _tsv(x: Any, form: Format | None) -> bytes:
 
 
 def _txt(x: Any, form: Format | None) -> bytes:
-    return _table(_values(x), form).to_csv(index=False, header=False, sep=" ", lineterminator="\n").encode()
+    """Return rows of numbers; texts one behind the other, a line of dashes between them."""
+    if form is not None and form.container == "text":
+        return ("\n" + "-" * 8 + "\n").join([*x, ""]).encode()
+    return _table(_values(x, "biuf"), form).to_csv(index=False, header=False, sep=" ", lineterminator="\n").encode()
 
 
 def _npz(x: Any, form: Format | None) -> bytes:

@@ -18,7 +18,8 @@ class Raw:
 
     Args:
         parts: ``{"all": x}``, or an ``x`` for some of ``train``, ``valid``, ``test``; numpy arrays (n, ...) or frames.
-        kind: ``table`` (columns of numbers), ``array`` (the type of its elements says what they are) or ``pictures``.
+        kind: ``table`` (columns of numbers), ``array`` (the type of its elements says what they are), ``pictures`` or
+            ``text``: the characters of a text, (n,).
         context: what is known beside the records: ``{"label": {"all": (n,)}}``, with the keys of ``parts``.
         where: how messages name the source.
         channels_first: which of two readings an array of pictures has where its shape allows both.
@@ -31,7 +32,7 @@ class Raw:
     """
 
     parts: dict[str, Any]
-    kind: Literal["table", "array", "pictures"]
+    kind: Literal["table", "array", "pictures", "text"]
     context: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     where: str = "the data"
     channels_first: bool = False

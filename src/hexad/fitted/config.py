@@ -58,7 +58,7 @@ class _Context(_Form):
 
 class _Format(_Form):
     event: _Event
-    container: Literal["frame", "array"]
+    container: Literal["frame", "array", "text"]
     columns: list[str | int]
     dtypes: list[str]
     record: list[Annotated[int, Field(ge=1)]]
@@ -66,6 +66,7 @@ class _Format(_Form):
     offsets: list[float]
     ignored: list[str]
     context: _Context | Annotated[list[_Context], Field(min_length=2)] | None
+    alphabet: str = ""
 
 
 class _Dates(_Form):

@@ -42,6 +42,7 @@ def resample(event: Event) -> Resample:
 
 
 _ROWS = ("vector", "image", "series")
+_ALL = (*_ROWS, "sequence")
 
 RECIPES = (
     Recipe(
@@ -49,7 +50,7 @@ RECIPES = (
         "baseline",
         independent,
         schemes={"binary": "identity", "ordinal": "identity", "mixed": "identity", "real": "standard"},
-        layouts=_ROWS,
+        layouts=_ALL,
         can=("log-likelihood", "impute"),
         closed_form=True,
     ),
@@ -84,7 +85,7 @@ RECIPES = (
         "baseline",
         resample,
         schemes={"binary": "identity", "ordinal": "identity", "mixed": "identity", "real": "identity"},
-        layouts=_ROWS,
+        layouts=_ALL,
         closed_form=True,
     ),
 )

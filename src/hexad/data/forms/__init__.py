@@ -20,7 +20,11 @@ FORMS: dict[str, tuple[Callable[[Path], Raw], tuple[str, ...], str]] = {
         (".csv", ".tsv"),
         "numeric columns, with or without a header; a first column of dates is time",
     ),
-    "text": (numbers.read, (".txt",), "a table of numbers split by blanks, tabs or commas, without a header"),
+    "text": (
+        numbers.read,
+        (".txt",),
+        "text, a record a piece of --data length=64 characters; or a table of numbers without a header",
+    ),
     "numbers": (numbers.read, (".amat", ".data"), "numbers without a header, such as the binary density sets"),
     "array": (arrays.read, (".npy", ".npz"), "one array, or the keys train, valid, test"),
     "parquet": (parquet.read, (".parquet",), "numeric columns; needs the extra parquet"),

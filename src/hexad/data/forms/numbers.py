@@ -1,6 +1,7 @@
 """Numbers in lines without a header: ``.txt`` tables, ``.amat``, comma separated ``.data``; each also ``.gz``.
 
-A ``.txt`` is a table if every line holds the same number of numbers, split by blanks, tabs or commas; else it is text.
+A ``.txt`` is a table if every line holds the same number of numbers, split by blanks, tabs or commas; it is text if
+one of its words is no number.
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ from hexad.checks import InputError
 from hexad.data.forms.delimited import MISSING, is_number
 from hexad.data.forms.opening import ending, read_bytes, read_text
 from hexad.data.raw import Raw
+from hexad.data.text import characters
 
 __all__ = ["read"]
 
 
 def read(path: Path) -> Raw:
-    """Return the table of a file of numbers: an array (n, D), float64, or int64 where all cells are whole numbers.
+    """Return the table of a file of numbers: an array (n, D), float64, or int64 where all cells are whole numbers; of a
+    ``.txt`` that holds words its characters, (n,).
 
     Raises:
-        InputError: the file is empty, its rows differ in length, a cell is no number, or it is text.
+        InputError: the file is empty, its rows differ in length, or a cell is no number.
     """
     bits = _bits(read_bytes(path))
+    if bits is None and ending(path) == ".txt" and _has_words(text := read_text(path)):
+        return Raw({"all": characters(text)}, "text", where=str(path), named=False)
     return Raw({"all": _numbers(path) if bits is None else bits}, "table", where=str(path), named=False)
 
 
@@ -47,6 +52,11 @@ def _bits(content: bytes) -> np.ndarray | None:
     if not digit.any() or bits.max() > 1 or (lines[:, ~digit] != lines[0, ~digit]).any():
         return None
     return bits
+
+
+def _has_words(text: str) -> bool:
+    cells = (cell for line in text.splitlines() for cell in line.replace(",", " ").split())
+    return any(not is_number(cell) and cell not in MISSING for cell in cells)
 
 
 def _numbers(path: Path) -> np.ndarray:
@@ -72,16 +82,11 @@ def _numbers(path: Path) -> np.ndarray:
 
 
 def _complain(path: Path, number: int, line: str, row: list[str], first: list[str], start: int) -> None:
-    """Raise what fits: a table with a ragged line, a cell that is no number, or text."""
+    """Raise what fits: a table with a ragged line, or a cell that is no number."""
     words = [cell for cell in (*row, *first) if not is_number(cell) and cell not in MISSING]
     if not words:
         raise InputError(
             f"{path}: line {number} has {len(row)} numbers, line {start} has {len(first)}; "
             "every line needs the same number"
-        )
-    if ending(path) == ".txt":
-        raise InputError(
-            f"{path}: a .txt is read as a table of numbers, and line {number} holds {words[0][:30]!r}; "
-            "text itself is not read yet, a table with a header is read as .csv or .tsv"
         )
     raise InputError(f"{path}: line {number} holds {words[0][:30]!r}; expected numbers split by blanks or commas")

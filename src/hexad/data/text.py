@@ -1,0 +1,76 @@
+r"""Text: a record is a piece of ``length`` characters, outside a string, inside the places of its characters in the
+alphabet.
+
+Pieces follow each other without overlap, so that the log-probabilities of a text's pieces sum to that of the text under
+a model that forgets at their borders. What is left at the end and fills no piece is left out. The alphabet is that of
+all splits: a character that training lacks has a probability, and no estimate of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hexad.checks import InputError
+
+__all__ = ["LENGTH", "alphabet_of", "characters", "codes", "pieces", "strings"]
+
+LENGTH = 64
+
+
+def characters(text: str) -> np.ndarray:
+    """Return the characters of a text, one an entry, (n,)."""
+    return np.array(list(text), dtype="<U1")
+
+
+def pieces(letters: np.ndarray, length: int) -> np.ndarray:
+    """Return characters (n,) as strings of ``length``, (n // length,).
+
+    >>> pieces(characters("abcdefg"), 3).tolist()
+    ['abc', 'def']
+    """
+    n = len(letters) // length
+    return np.ascontiguousarray(letters[: n * length]).view(f"<U{length}")
+
+
+def alphabet_of(parts: list[np.ndarray]) -> str:
+    """Return the characters that occur in the parts, in the order of their code points."""
+    return "".join(sorted(set().union(*(np.unique(letters).tolist() for letters in parts))))
+
+
+def codes(x: Any, alphabet: str, length: int, where: str) -> np.ndarray:
+    """Return texts as places in the alphabet, int64 (n, length).
+
+    Args:
+        x: strings of ``length`` characters: one, a list or an array of them.
+        alphabet: characters that are known, sorted.
+        length: of a record.
+        where: how messages name the texts.
+
+    Raises:
+        InputError: they are no texts, one has another length, or holds a character that is unknown.
+    """
+    texts = np.atleast_1d(np.asarray(x))
+    if texts.dtype.kind not in "UO" or texts.ndim != 1 or not all(isinstance(text, str) for text in texts.tolist()):
+        raise InputError(f"{where}: expected texts of {length} characters, got an array of shape {texts.shape}")
+    for row, text in enumerate(texts.tolist(), 1):
+        if len(text) != length:
+            raise InputError(f"{where}: text {row} has {len(text)} characters; expected {length}, as in training")
+    letters = np.array([list(text) for text in texts.tolist()], dtype="<U1").reshape(len(texts), length)
+    known = np.array(list(alphabet), dtype="<U1")
+    places = np.searchsorted(known, letters).clip(max=len(known) - 1)
+    unknown = known[places] != letters
+    if unknown.any():
+        row, column = (int(i) for i in np.argwhere(unknown)[0])
+        raise InputError(
+            f"{where}: text {row + 1} holds {str(letters[row, column])!r} as its character {column + 1}, which is none "
+            f"of the {len(alphabet)} that the training text has; leave it out or replace it"
+        )
+    return places
+
+
+def strings(places: np.ndarray, alphabet: str) -> np.ndarray:
+    """Return places in the alphabet, (n, length), as strings, (n,)."""
+    letters = np.array(list(alphabet), dtype="<U1")[places]
+    return np.ascontiguousarray(letters).view(f"<U{places.shape[1]}")[:, 0]
