@@ -272,7 +272,7 @@ class Lines(View):
 
 
 class Texts(View):
-    """Text: some records as they read, a line break as a sign."""
+    """Text: the beginnings of some records as they read, a line break as a sign."""
 
     path_rows = 4
     across = 32  # characters of a line
@@ -283,18 +283,17 @@ class Texts(View):
         self.caption = f"texts of {event.dims} characters, the first that were drawn"
 
     def records(self, x: Any, colour: str, real: bool = False) -> str:
-        return self._drawn(x[:6], colour, 3.2, 8)
+        return self._drawn(x[:5], colour, 3.2, 10.5)
 
     def frame(self, x: Any, colour: str) -> str:
-        return self._drawn(x[: self.path_rows], colour, FRAME, 5.6)
+        return self._drawn(x[: self.path_rows], colour, FRAME, 8)
 
     def _drawn(self, x: Any, colour: str, width: float, size: float) -> str:
         figure, ((axes,),) = canvas(width, width)
-        places = np.nan_to_num(np.asarray(x, dtype=float).reshape(len(x), -1)).clip(0, len(self.letters) - 1)
-        texts = ["".join(self.letters[row]) for row in places.astype(int)]
-        lines = [
-            "\n".join(text[i : i + self.across] for i in range(0, min(len(text), 96), self.across)) for text in texts
-        ]
+        flat = np.asarray(x, dtype=float).reshape(len(x), -1)[:, : 2 * self.across]
+        places = np.nan_to_num(flat).clip(0, len(self.letters) - 1).astype(int)
+        texts = ["".join(self.letters[row]) for row in places]
+        lines = ["\n".join(text[i : i + self.across] for i in range(0, len(text), self.across)) for text in texts]
         # a sign of dollar would open a formula
         axes.text(
             0.02, 0.98, "\n\n".join(lines), color=colour, size=size, family="monospace", va="top", parse_math=False
