@@ -1,7 +1,5 @@
 """MADE and NADE: causal, summing to 1, and sampled incrementally as by full passes."""
 
-import itertools
-
 import pytest
 import torch
 
@@ -9,6 +7,7 @@ from hexad.autoregressive import MADE, NADE
 from hexad.checks import InputError
 from hexad.event import Event, Support
 from hexad.randomness import stream
+from tests.exact import by_full_passes, context_of, records
 
 BITS = Event.of(10, "binary")
 LEVELS = Event((1, 2, 3), tuple(Support("ordinal", levels=k) for k in (3, 2, 4, 3, 2, 3)))
@@ -35,21 +34,11 @@ def build(name, dtype=torch.float64, spread=0.5):
     return model
 
 
-def context_of(model, n):
-    return torch.linspace(-1, 1, 2 * n, dtype=model.dtype).view(n, 2) if model.context else None
-
-
-def records(model):
-    """Return every record of a discrete event."""
-    values = itertools.product(*(range(s.levels) for s in model.event.supports))
-    return torch.tensor(list(values), dtype=model.dtype).unflatten(1, model.event.shape)
-
-
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("name", [name for name in MODELS if "reals" not in name and "gaussian" not in name])
 def test_the_probabilities_of_all_records_sum_to_1(name, dtype, tolerance):
     model = build(name, dtype)
-    x = records(model)
+    x = records(model.event, model.dtype)
     context = None if not model.context else context_of(model, 1).expand(len(x), -1)
     with torch.no_grad():
         assert abs(float(model.log_prob(x, context=context).exp().sum()) - 1) < tolerance
@@ -69,18 +58,10 @@ def test_a_conditional_depends_on_the_columns_before_it_alone(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_incremental_samples_are_those_of_full_passes(name):
     model = build(name)
-    n, dims = 40, model.event.dims
+    n = 40
     context = context_of(model, n)
     x = model.sample(n, context=context, generator=stream(3))
-    uniform = torch.rand(n, dims, model.head.draws, generator=stream(3), dtype=torch.float64)
-    full = torch.zeros(n, dims, dtype=torch.float64)
-    walk = model.walk(n, context=context)
-    for known, k in enumerate(model.order.tolist()):
-        outputs = model.conditionals(full, context=context)[:, k : k + 1]
-        assert (outputs[:, 0] - walk.outputs()).abs().max() < 1e-10
-        column = slice(k, k + 1)
-        full[:, column] = model.head.draw(outputs, uniform[:, known : known + 1], column)
-        walk.push(model.head.embed(full[:, column], column))
+    full = by_full_passes(model, n, context, 3)
     assert (x.flatten(1) - full).abs().max() < 1e-9
 
 
@@ -107,7 +88,7 @@ def test_samples_have_the_stated_probabilities(name):
     n = 50_000
     bases = torch.tensor([s.levels for s in model.event.supports]).flip(0).cumprod(0).flip(0)
     weights = torch.cat([bases[1:], torch.ones(1, dtype=torch.long)])
-    p = model.log_prob(records(model)).exp().detach()
+    p = model.log_prob(records(model.event, model.dtype)).exp().detach()
     code = (model.sample(n, generator=stream(0)).flatten(1).long() * weights).sum(1)
     share = torch.bincount(code, minlength=len(p)).double() / n
     likely = p * n > 20

@@ -11,7 +11,7 @@ from hexad.checks import InputError
 from hexad.data import load_data
 from hexad.event import Event, Support
 from hexad.randomness import stream
-from tests.exact import states
+from tests.exact import by_full_passes, context_of, records, states
 
 MODELS = {
     "bits": lambda: PixelCNN(Event.of((1, 3, 3), "binary"), 4, 2, first=3),
@@ -36,16 +36,11 @@ def build(name):
     return spread(MODELS[name]())
 
 
-def context_of(model, n):
-    return torch.linspace(-1, 1, 2 * n, dtype=model.dtype).view(n, 2) if model.context else None
-
-
 @pytest.mark.parametrize("name", MODELS)
 @torch.no_grad()
 def test_the_probabilities_of_all_records_sum_to_1(name):
     model = build(name)
-    values = itertools.product(*(range(s.levels) for s in model.event.supports))
-    x = torch.tensor(list(values)).double().unflatten(1, model.event.shape)
+    x = records(model.event)
     context = None if not model.context else torch.tensor([[0.7, -1.0]]).double().expand(len(x), -1)
     log_p = model.log_prob(x, context=context)
     assert abs(float(log_p.exp().sum()) - 1) < 1e-9
@@ -98,18 +93,10 @@ def test_channels_of_a_pixel_come_in_turn():
 @torch.no_grad()
 def test_samples_row_by_row_are_those_of_full_passes(name):
     model = build(name)
-    n, dims = 30, model.event.dims
+    n = 30
     context = context_of(model, n)
     x = model.sample(n, context=context, generator=stream(3))
-    uniform = torch.rand(n, dims, model.head.draws, generator=stream(3), dtype=torch.float64)
-    full = torch.zeros(n, dims, dtype=torch.float64)
-    walk = model.walk(n, context=context)
-    for known, k in enumerate(model.order.tolist()):
-        outputs = model.conditionals(full, context=context)[:, k : k + 1]
-        assert (outputs[:, 0] - walk.outputs()).abs().max() < 1e-10
-        column = slice(k, k + 1)
-        full[:, column] = model.head.draw(outputs, uniform[:, known : known + 1], column)
-        walk.push(model.head.embed(full[:, column], column))
+    full = by_full_passes(model, n, context, 3)
     assert torch.equal(x.flatten(1), full)
     assert x.std() > 0.1
 

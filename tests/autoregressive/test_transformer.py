@@ -1,6 +1,5 @@
 """The Transformer: causal, summing to 1, turned by distances alone, sampled with a cache as by full passes."""
 
-import itertools
 import math
 
 import pytest
@@ -12,6 +11,7 @@ from hexad.event import Event, Support
 from hexad.nn import Transformer as Network
 from hexad.nn.transformer import rotary_table, rotate
 from hexad.randomness import stream
+from tests.exact import by_full_passes, context_of, records
 
 BITS = Event.of(10, "binary")
 PICTURE = Event((1, 2, 3), tuple(Support("ordinal", levels=k) for k in (3, 2, 4, 3, 2, 3)))
@@ -35,21 +35,11 @@ def build(name, dtype=torch.float64):
     return model
 
 
-def context_of(model, n):
-    return torch.linspace(-1, 1, 2 * n, dtype=model.dtype).view(n, 2) if model.context else None
-
-
-def records(model):
-    """Return every record."""
-    values = itertools.product(*(range(s.levels) for s in model.event.supports))
-    return torch.tensor(list(values), dtype=model.dtype).unflatten(1, model.event.shape)
-
-
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("name", MODELS)
 def test_the_probabilities_of_all_records_sum_to_1(name, dtype, tolerance):
     model = build(name, dtype)
-    x = records(model)
+    x = records(model.event, model.dtype)
     context = None if not model.context else context_of(model, 1).expand(len(x), -1)
     with torch.no_grad():
         log_p = model.log_prob(x, context=context)
@@ -119,18 +109,10 @@ def test_attention_is_that_of_the_formula():
 @pytest.mark.parametrize("name", MODELS)
 def test_cached_samples_are_those_of_full_passes(name):
     model = build(name)
-    n, dims = 40, model.event.dims
+    n = 40
     context = context_of(model, n)
     x = model.sample(n, context=context, generator=stream(3))
-    uniform = torch.rand(n, dims, 1, generator=stream(3), dtype=torch.float64)
-    full = torch.zeros(n, dims, dtype=torch.float64)
-    walk = model.walk(n, context=context)
-    for k in range(dims):
-        column = slice(k, k + 1)
-        outputs = model.conditionals(full, context=context)[:, column]
-        assert (outputs[:, 0] - walk.outputs()).abs().max() < 1e-10
-        full[:, column] = model.head.draw(outputs, uniform[:, column], column)
-        walk.push(model.head.embed(full[:, column], column))
+    full = by_full_passes(model, n, context, 3)
     assert torch.equal(x.flatten(1), full)
     first = model.sample(16, context=None if context is None else context[:16], generator=stream(3))
     assert torch.equal(x[:16], first)
@@ -153,7 +135,7 @@ def test_missing_columns_have_their_known_law():
     model = build("sequence")
     x = torch.tensor([[2.0, torch.nan, 1.0, torch.nan, 3.0]], dtype=torch.float64)
     context = torch.zeros(1, 2, dtype=torch.float64)
-    every = records(model)
+    every = records(model.event, model.dtype)
     fits = ((every == x) | x.isnan()).all(1)
     with torch.no_grad():
         law = torch.softmax(model.log_prob(every[fits]), 0)

@@ -89,6 +89,11 @@ def test_a_text_that_cannot_be_cut_is_refused(tmp_path, content, options, said):
         hexad.load_data(path, **options)
 
 
+def test_gaps_of_a_text_are_refused_in_words(play):
+    with pytest.raises(hexad.InputError, match="a text has no mark for what is missing"):
+        hexad.load_data(play, length=8).format.encode_missing(["the cat "])
+
+
 def test_splits_in_a_folder_stay_what_they_are(tmp_path):
     for split, word in (("train", "ab"), ("valid", "ba"), ("test", "aa")):
         (tmp_path / f"{split}.txt").write_text((word + " ") * 40)

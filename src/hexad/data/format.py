@@ -111,8 +111,10 @@ class Format:
             x, where: see :meth:`encode`; what is missing in an array is NaN.
 
         Raises:
-            InputError: as :meth:`encode`, of the values that are there.
+            InputError: as :meth:`encode`, of the values that are there; or the records are texts.
         """
+        if self.container == "text":
+            raise InputError(f"{where}: a text has no mark for what is missing; expected a table, or an array with NaN")
         filled, missing = self._filled(x, where)
         encoded = self.encode(filled, where).double()
         return encoded.masked_fill(torch.from_numpy(missing).reshape(encoded.shape), torch.nan)

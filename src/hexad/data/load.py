@@ -165,9 +165,9 @@ def _build(
 
 def _text(raw: Raw, options: Options, source: dict[str, Any], name: str) -> Data:
     """Return the pieces of a text, of contiguous splits."""
-    for option in options.to_json():
-        if option not in ("length", "split", "layout") or (option == "layout" and options.layout != "sequence"):
-            raise InputError(f"{raw.where}: --data {option} does not apply to text, which takes length and split")
+    taken = {"length", "split"} | ({"layout"} if options.layout == "sequence" else set())
+    for option in sorted(options.to_json().keys() - taken):
+        raise InputError(f"{raw.where}: --data {option} does not apply to text, which takes length and split")
     raw, how = make_splits(raw, True, options.split)
     length = options.length or LENGTH
     alphabet = alphabet_of(list(raw.parts.values()))
