@@ -6,6 +6,7 @@ from hexad.autoregressive.ensemble import EnsembleMADE
 from hexad.autoregressive.eonade import EoNADE
 from hexad.autoregressive.made import MADE
 from hexad.autoregressive.nade import NADE
+from hexad.autoregressive.ngram import NGram
 from hexad.autoregressive.pixelcnn import PixelCNN
 from hexad.autoregressive.transformer import Transformer
 from hexad.autoregressive.var import VAR
@@ -19,6 +20,7 @@ __all__ = [
     "EnsembleMADE",
     "EoNADE",
     "Forecaster",
+    "NGram",
     "PixelCNN",
     "Transformer",
 ]

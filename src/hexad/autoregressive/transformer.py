@@ -13,21 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from hexad.autoregressive.base import Autoregressive, Walk
-from hexad.autoregressive.heads import Categorical
+from hexad.autoregressive.token import Token
 from hexad.checks import InputError
 from hexad.event import Event
 from hexad.nn import KeyValueCache
 from hexad.nn import Transformer as Network
 
-__all__ = ["Token", "Transformer"]
-
-
-class Token(Categorical):
-    """A level by a softmax over those of its column. The network sees the level itself, to look its embedding up."""
-
-    def embed(self, x: Tensor, columns: slice = slice(None)) -> Tensor:
-        """Return the levels as they are."""
-        return x
+__all__ = ["Transformer"]
 
 
 class Transformer(Autoregressive):

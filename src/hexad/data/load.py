@@ -64,8 +64,9 @@ def load_data(source: Any, **options: Any) -> Data:
         made = SOURCES[source]()
         merged = Options.parse({**made.options, **{k: v for k, v in options.items() if v is not None}})
         known = made.truth if not set(asked.to_json()) - {"split", "layout"} else None
-        if asked.layout is not None and known is not None:  # columns seen as pixels are the same records
-            known = (lambda x, truth=known: truth(x.flatten(1))) if asked.layout == "image" else None
+        if asked.layout is not None and known is not None:  # columns seen otherwise are the same records
+            same = asked.layout in ("image", "sequence")
+            known = (lambda x, truth=known: truth(x.flatten(1))) if same else None
         return _build(made.raw, merged, {"kind": "builtin", "path": source, "options": asked.to_json()}, source, known)
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
