@@ -81,6 +81,7 @@ CASES = (
     Case("eonade", ("binary",), {"hidden": [32], "orders": 2}),
     Case("transformer", ("ordinal", "binary"), {"layers": 1, "heads": 2, "width": 16}),
     Case("transformer", ("sequence",), {"layers": 1, "heads": 2, "width": 16}),
+    Case("lstm", ("ordinal", "binary", "sequence"), {"width": 16}),
     Case("ngram", ("sequence",)),
     Case("pixelcnn", ("picture",), {"hidden": 4, "layers": 2, "first": 3, "components": 2}),
     Case("ar", ("series",)),

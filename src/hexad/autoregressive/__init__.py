@@ -4,6 +4,7 @@ from hexad.autoregressive.ar import AR
 from hexad.autoregressive.base import Autoregressive, Forecaster
 from hexad.autoregressive.ensemble import EnsembleMADE
 from hexad.autoregressive.eonade import EoNADE
+from hexad.autoregressive.lstm import LSTM
 from hexad.autoregressive.made import MADE
 from hexad.autoregressive.nade import NADE
 from hexad.autoregressive.ngram import NGram
@@ -13,6 +14,7 @@ from hexad.autoregressive.var import VAR
 
 __all__ = [
     "AR",
+    "LSTM",
     "MADE",
     "NADE",
     "VAR",
