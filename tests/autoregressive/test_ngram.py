@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
+import hexad
 from hexad.autoregressive import NGram
 from hexad.checks import InputError
 from hexad.event import Event, Support
@@ -174,6 +175,21 @@ def test_the_order_is_that_of_the_chain():
     assert model.n == 3
     assert fitted(torch.randint(20, (60, 12), generator=g), 20, order=None).n == 1
     assert fitted(x[:1], order=None).n == 5
+
+
+def test_on_a_text_of_known_law_it_is_the_chain():
+    data = hexad.load_data("markov-text")
+    found = hexad.fit("ngram", data, progress=False)
+    assert found.model.n == 3
+    x = data.tensor("test")
+    difference = data.truth(x) - found.log_likelihood(data.test).value
+    error = float(difference.std()) / len(difference) ** 0.5
+    # a hundred free numbers of 256,000 letters: a loss of half of a hundred over as many, a letter
+    loss = 64 * 50 / 256_000
+    assert abs(float(difference.mean()) - loss) < 0.3 * loss + 4 * error
+    assert -4 * error < float(difference.mean()) < 0.03
+    shorter = hexad.fit("ngram", data, order=2, progress=False).log_likelihood(data.test).value
+    assert float((data.truth(x) - shorter).mean()) > 5
 
 
 def test_what_was_counted_is_in_the_state(tmp_path):

@@ -63,7 +63,7 @@ def load_data(source: Any, **options: Any) -> Data:
     if isinstance(source, str) and source in SOURCES:
         made = SOURCES[source]()
         merged = Options.parse({**made.options, **{k: v for k, v in options.items() if v is not None}})
-        known = made.truth if not set(asked.to_json()) - {"split", "layout"} else None
+        known = made.truth if not set(asked.to_json()) - {"split", "layout", "length"} else None
         if asked.layout is not None and known is not None:  # columns seen otherwise are the same records
             same = asked.layout in ("image", "sequence")
             known = (lambda x, truth=known: truth(x.flatten(1))) if same else None
@@ -124,7 +124,7 @@ def _build(
     if total < FEWEST:
         raise InputError(f"{raw.where}: {total} rows; expected at least {FEWEST}")
     if raw.kind == "text":
-        return _text(raw, options, source, name)
+        return _text(raw, options, source, name, truth)
     if options.length is not None:
         raise InputError(f"{raw.where}: --data length is for text, and these are numbers; leave it out")
     raw, names = select(raw, options)
@@ -164,7 +164,9 @@ def _build(
     )
 
 
-def _text(raw: Raw, options: Options, source: dict[str, Any], name: str) -> Data:
+def _text(
+    raw: Raw, options: Options, source: dict[str, Any], name: str, truth: Callable[[Tensor], Tensor] | None
+) -> Data:
     """Return the pieces of a text, of contiguous splits."""
     taken = {"length", "split"} | ({"layout"} if options.layout == "sequence" else set())
     for option in sorted(options.to_json().keys() - taken):
@@ -183,7 +185,7 @@ def _text(raw: Raw, options: Options, source: dict[str, Any], name: str) -> Data
     form = Format(event, "text", dtypes=("str",), record=(length,), alphabet=alphabet)
     source |= {"fingerprint": fingerprint(parts), "splits": how}
     train, valid, test = (parts[split] for split in ("train", "valid", "test"))
-    return Data(event, train, valid, test, {}, (), source, name, form)
+    return Data(event, train, valid, test, {}, (), source, name, form, truth=truth)
 
 
 def _notes(train: np.ndarray, event: Event, looked: list[bool], names: tuple[str, ...]) -> tuple[str, ...]:
