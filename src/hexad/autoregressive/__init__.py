@@ -2,6 +2,7 @@
 
 from hexad.autoregressive.ar import AR
 from hexad.autoregressive.base import Autoregressive, Forecaster
+from hexad.autoregressive.decoding import Decoding
 from hexad.autoregressive.ensemble import EnsembleMADE
 from hexad.autoregressive.eonade import EoNADE
 from hexad.autoregressive.lstm import LSTM
@@ -19,6 +20,7 @@ __all__ = [
     "NADE",
     "VAR",
     "Autoregressive",
+    "Decoding",
     "EnsembleMADE",
     "EoNADE",
     "Forecaster",

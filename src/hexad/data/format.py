@@ -19,7 +19,7 @@ from hexad.data.detect import check_values
 from hexad.data.forms.memory import is_frame, numbers, to_pandas
 from hexad.data.raw import Raw
 from hexad.data.steps import decimals
-from hexad.data.text import codes, strings
+from hexad.data.text import beginning, codes, strings
 from hexad.event import Event, Support
 
 __all__ = ["Format"]
@@ -188,6 +188,45 @@ class Format:
             return strings(flat.astype(np.int64), self.alphabet)
         out = self.arrangement.outside(flat.reshape(len(flat), *self.event.shape))
         return out if full_precision else _cast(out, self.dtypes[0])
+
+    def encode_beginning(self, prompt: Any) -> Tensor:
+        """Return what a sequence begins with, of any length, as levels, int64 (k,).
+
+        Args:
+            prompt: a text, or whole numbers (k,); those of a record as it is held inside.
+
+        Raises:
+            InputError: it is none, or holds a character or a level that is unknown.
+        """
+        if self.container == "text":
+            return torch.from_numpy(beginning(prompt, self.alphabet))
+        found = np.asarray(prompt)
+        levels, empty = self.event.levels, found.size == 0
+        if found.ndim != 1 or not (empty or found.dtype.kind in "iub"):
+            raise InputError(f"prompt {prompt!r}: expected a list of whole numbers from 0 to {levels - 1}")
+        wrong = np.flatnonzero((found < 0) | (found >= levels))
+        if len(wrong):
+            where = f"element {wrong[0] + 1} is {found[wrong[0]]}"
+            raise InputError(f"prompt: {where}; expected whole numbers from 0 to {levels - 1}")
+        return torch.from_numpy(found.astype(np.int64))
+
+    def decode_sequences(self, x: Tensor) -> Any:
+        """Return sequences of levels, (n, length) of any length, as the user holds them: strings (n,), or an array.
+
+        Raises:
+            InputError: the user's records have columns with names, or several axes, and these are not as long.
+        """
+        flat = x.detach().to("cpu", torch.int64)
+        if flat.shape[1] == self.event.dims:
+            return self.decode(flat)
+        if self.container == "text":
+            return strings(flat.numpy(), self.alphabet)
+        if self.container == "frame" or len(self.record) > 1:
+            what = f"a record of these data has {self.event.dims} columns"
+            raise InputError(
+                f"length {flat.shape[1]}: {what}; sequences of other lengths are for texts and arrays (n, T)"
+            )
+        return _cast(flat.numpy().astype(np.float64), self.dtypes[0])
 
     def _snap(self, flat: np.ndarray) -> None:
         """Move values (n, D) in place to their levels and grids, and into their bounds."""

@@ -15,6 +15,7 @@ import numpy as np
 from hexad.checks import InputError, check_file
 from hexad.data.format import Format
 from hexad.data.forms.memory import is_frame, to_pandas
+from hexad.data.text import joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +112,7 @@ def _tsv(x: Any, form: Format | None) -> bytes:
 def _txt(x: Any, form: Format | None) -> bytes:
     """Return rows of numbers; texts one behind the other, a line of dashes between them."""
     if form is not None and form.container == "text":
-        return ("\n" + "-" * 8 + "\n").join([*x, ""]).encode()
+        return joined(x).encode()
     return _table(_values(x, "biuf"), form).to_csv(index=False, header=False, sep=" ", lineterminator="\n").encode()
 
 

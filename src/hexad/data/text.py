@@ -8,13 +8,14 @@ all splits: a character that training lacks has a probability, and no estimate o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from hexad.checks import InputError
 
-__all__ = ["LENGTH", "alphabet_of", "characters", "codes", "pieces", "strings"]
+__all__ = ["LENGTH", "alphabet_of", "beginning", "characters", "codes", "joined", "pieces", "strings"]
 
 LENGTH = 64
 
@@ -58,9 +59,7 @@ def codes(x: Any, alphabet: str, length: int, where: str) -> np.ndarray:
         if len(text) != length:
             raise InputError(f"{where}: text {row} has {len(text)} characters; expected {length}, as in training")
     letters = np.array([list(text) for text in texts.tolist()], dtype="<U1").reshape(len(texts), length)
-    known = np.array(list(alphabet), dtype="<U1")
-    places = np.searchsorted(known, letters).clip(max=len(known) - 1)
-    unknown = known[places] != letters
+    places, unknown = _places(letters, alphabet)
     if unknown.any():
         row, column = (int(i) for i in np.argwhere(unknown)[0])
         raise InputError(
@@ -68,6 +67,37 @@ def codes(x: Any, alphabet: str, length: int, where: str) -> np.ndarray:
             f"of the {len(alphabet)} that the training text has; leave it out or replace it"
         )
     return places
+
+
+def beginning(text: Any, alphabet: str) -> np.ndarray:
+    """Return what a text begins with, of any length, as places in the alphabet, int64 (k,).
+
+    Raises:
+        InputError: it is no text, or holds a character that is unknown.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"prompt {text!r}: expected a text")
+    letters = characters(text)
+    places, unknown = _places(letters, alphabet)
+    if unknown.any():
+        first = int(np.flatnonzero(unknown)[0])
+        raise InputError(
+            f"prompt: character {first + 1} is {text[first]!r}, which is none of the {len(alphabet)} that the training "
+            "text has; leave it out or replace it"
+        )
+    return places
+
+
+def _places(letters: np.ndarray, alphabet: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of characters in the alphabet, and which of them it does not have."""
+    known = np.array(list(alphabet), dtype="<U1")
+    places = np.searchsorted(known, letters).clip(max=len(known) - 1)
+    return places, known[places] != letters
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Return texts one behind the other, a line of dashes between them and behind the last."""
+    return ("\n" + "-" * 8 + "\n").join([*texts, ""])
 
 
 def strings(places: np.ndarray, alphabet: str) -> np.ndarray:
