@@ -32,8 +32,8 @@ _STEPS = typer.Option("--steps", metavar="N", help="Training steps, instead of a
 _DEVICE = typer.Option("--device", help="auto, cpu, cuda, ...")
 _SEED = typer.Option("--seed", help="Seed of every random draw.")
 _READ = (
-    "Of the data: support levels step bounds binarize resize columns drop context layout length split protocol. "
-    "Repeatable."
+    "Of the data: support levels step bounds binarize resize columns drop context layout length tokens split "
+    "protocol. Repeatable."
 )
 _SET = "An option of the model or of the loop; the value is JSON, else a plain string. Repeatable."
 _RUN = typer.Argument(metavar="DIR", help="Folder of a run.")
