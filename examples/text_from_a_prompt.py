@@ -2,8 +2,9 @@
 
 python examples/text_from_a_prompt.py [STEPS]        # 400 steps are some minutes on a core
 
-The text is the source of Hexad's own energy models. What each model says of the held-out end of it is exact, so that the three numbers can
-be compared: nats a character, and what they would compress it to. The samples are drawn sharper than the models' laws.
+The text is the source of Hexad's own energy models. What each model says of the held-out end of it is exact, so that
+the three numbers can be compared: nats a character, and the bits that they would compress it to. The samples are drawn
+sharper than the models' laws.
 """
 
 from __future__ import annotations

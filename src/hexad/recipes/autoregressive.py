@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.autoregressive import AR, LSTM, MADE, NADE, VAR, EnsembleMADE, EoNADE, NGram, PixelCNN, Transformer
+from hexad.autoregressive import AR, LSTM, MADE, NADE, VAR, EnsembleMADE, EoNADE, PixelCNN, Transformer
 from hexad.autoregressive.base import column_order
 from hexad.event import Event
 from hexad.recipes.base import Recipe
@@ -103,21 +103,6 @@ def lstm(
     return LSTM(event, layers, width or (64 if event.dims <= 32 else 256), dropout, tied, context)
 
 
-def ngram(
-    event: Event,
-    *,
-    order: Width | None = None,
-    discount: Annotated[float, Field(gt=0, le=1)] | None = None,
-) -> NGram:
-    """Return n-grams of interpolated Kneser-Ney smoothing; the order is chosen on held-out records."""
-    return NGram(event, order, discount)
-
-
-def _unequal_levels(event: Event) -> str | None:
-    """Return why n-grams cannot be counted across the columns, or None where they can."""
-    return None if len(set(event.supports)) == 1 else "ngram needs the same levels in all columns"
-
-
 def ar(
     event: Event,
     *,
@@ -207,16 +192,6 @@ RECIPES = (
         layouts=("vector", "image", "sequence"),
         can=("exact log-likelihood", "impute"),
         settings={"lr": 2e-3, "batch_size": 32},
-    ),
-    Recipe(
-        "ngram",
-        "autoregressive",
-        ngram,
-        schemes={"binary": "identity", "ordinal": "identity"},
-        layouts=("sequence",),
-        can=("exact log-likelihood", "impute"),
-        closed_form=True,
-        unfit=_unequal_levels,
     ),
     Recipe(
         "pixelcnn",
