@@ -95,6 +95,14 @@ def test_a_table_of_levels_is_sharpened(run):
     assert np.array_equal(*same)
 
 
+@pytest.mark.parametrize(("model", "options"), [("lstm", {"width": 2}), ("ngram", {"order": 1})])
+def test_a_model_of_fewer_numbers_than_a_record_has_places_is_loaded(model, options, tmp_path):
+    tokens = hexad.load_data(np.random.default_rng(0).integers(0, 3, (40, 300)), layout="sequence")
+    fitted = hexad.fit(model, tokens, steps=1, out=tmp_path / "run", progress=False, **options)
+    assert model == "ngram" or fitted.parameters < 300
+    assert np.array_equal(hexad.load(tmp_path / "run").sample(2, seed=0), fitted.sample(2, seed=0))
+
+
 def test_a_table_with_names_keeps_its_columns():
     frame = pd.DataFrame(source("copula").train[:500], columns=list("abcd"))
     fitted = hexad.fit("ngram", hexad.load_data(frame, layout="sequence", support="ordinal"), progress=False)

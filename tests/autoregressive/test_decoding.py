@@ -206,6 +206,20 @@ def test_a_longer_sequence_begins_as_the_shorter_one_and_a_record_is_a_sample(na
     assert torch.equal(longer[:, :6], model.sample(5, generator=stream(2)))
 
 
+def test_what_is_given_beside_is_given_to_every_window():
+    torch.manual_seed(0)
+    model, none = wild(LSTM(SEQUENCE, 1, 8, context=2)), torch.zeros(5, 0)
+    context = torch.randn(5, 2, generator=stream(1), dtype=torch.float64)
+    found = model.extend(none, 9, context=context, generator=stream(2))
+    assert torch.equal(found[:, :6], model.sample(5, context=context, generator=stream(2)))
+    other = context.clone()
+    other[0] += 3
+    again = model.extend(found[:, :6], 400, context=other, generator=stream(3))
+    first = model.extend(found[:, :6], 400, context=context, generator=stream(3))
+    assert torch.equal(again[1:], first[1:])
+    assert not torch.equal(again[0], first[0])
+
+
 def test_what_follows_a_prompt_has_the_conditional_law():
     model, n = transformer(), 20_000
     with torch.no_grad():

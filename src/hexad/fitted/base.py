@@ -35,6 +35,7 @@ __all__ = ["Fitted", "load"]
 
 LIKELIHOOD_ROWS = 4096  # rows, draws included, that are scored at once
 DEQUANTISATION_DRAWS = 16
+SHARED = 65_536  # columns of a record, the most of a text: models of sequences use their numbers at every place
 MOST_VALUES = 10**9  # of samples that are drawn at once: 8 GB
 
 
@@ -417,7 +418,8 @@ def load(folder: str | Path, model: GenerativeModel | None = None, device: str =
         raise InputError("; ".join([what, *problems(), todo]))
     weights, _ = read_tensors(folder / "model.safetensors")
     try:
-        most = sum(tensor.numel() for tensor in weights.values()) if model is None else model.event.dims
+        numbers = sum(tensor.numel() for tensor in weights.values())
+        most = max(SHARED, numbers) if model is None else model.event.dims
         preprocessing, form = _outside(config, most)
         own = _rebuilt(config, preprocessing.event) if model is None else model
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
@@ -434,13 +436,13 @@ def _outside(config: RunConfig, most: int) -> tuple[Preprocessing, Format]:
 
     Args:
         config: of the run.
-        most: columns that a record can have: a model has at least as many numbers as it has columns.
+        most: columns that a record can have: where they are many, a model has at least as many numbers.
 
     Raises:
         ValueError: the parts do not fit each other.
     """
     if math.prod(config.data["event"]["shape"]) > most:
-        raise ValueError(f"records of shape {config.data['event']['shape']} and a model of {most} numbers")
+        raise ValueError(f"records of shape {config.data['event']['shape']} and a model of at most {most} columns")
     event, form = Event.from_json(config.data["event"]), Format.from_json(config.data["format"])
     given, features = config.data["given"], config.data["context_features"]
     if form.event != event:
