@@ -15,6 +15,7 @@ SHORT = {  # a picture, and few steps
     "energy_to_flow": ("20",),
     "flow_film": ("film.gif", "40"),
     "decide_digits": ("digits.png", "10"),
+    "text_from_a_prompt": ("10",),
     "losses_that_collapse": ("losses.png", "30"),
 }
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))

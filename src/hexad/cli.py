@@ -32,8 +32,8 @@ _STEPS = typer.Option("--steps", metavar="N", help="Training steps, instead of a
 _DEVICE = typer.Option("--device", help="auto, cpu, cuda, ...")
 _SEED = typer.Option("--seed", help="Seed of every random draw.")
 _READ = (
-    "Of the data: support levels step bounds binarize resize columns drop context layout length split protocol. "
-    "Repeatable."
+    "Of the data: support levels step bounds binarize resize columns drop context layout length tokens split "
+    "protocol. Repeatable."
 )
 _SET = "An option of the model or of the loop; the value is JSON, else a plain string. Repeatable."
 _RUN = typer.Argument(metavar="DIR", help="Folder of a run.")
@@ -123,20 +123,50 @@ def train(
 def sample(
     run: RunFolder,
     n: Annotated[int, typer.Option("-n", help="How many samples.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Its ending says the form: .csv .npz .png ...")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Its ending says the form: .csv .npz .png ...")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Left out: fresh entropy.")] = None,
     context: Annotated[
         str | None, typer.Option("--context", help='Of a conditional model: JSON, such as [1.5, "a"], or a string.')
     ] = None,
+    temperature: Annotated[float, typer.Option("--temperature", help="Of levels: below 1 sharper than the model.")] = 1,
+    top_k: Annotated[int | None, typer.Option("--top-k", help="Of levels: the k likeliest alone.")] = None,
+    top_p: Annotated[float | None, typer.Option("--top-p", help="Of levels: the fewest of this probability.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", help="Of texts: how they begin; of sequences of levels a JSON list.")
+    ] = None,
+    length: Annotated[int | None, typer.Option("--length", help="Of texts and sequences; else as in training.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Draw samples from a run, in the user's own columns and units."""
-    from hexad.data import write
+    """Draw samples from a run, in the user's own columns and units; texts are printed where no --out is given.
+
+    With --temperature, --top-k or --top-p they do not follow the model's law, which its likelihood is of.
+    """
+    from hexad.checks import InputError
+    from hexad.data import check_output, joined, write
     from hexad.fitted import load
 
     fitted = load(run, device=device)
-    given = _value(context) if context is not None else None
-    write(fitted.sample(n, seed=seed, context=given), out, fitted.format)
+    texts = fitted.format.container == "text"
+    if out is not None:
+        check_output(out, fitted.format)
+    elif not texts:
+        raise InputError("sample: say where the samples go, --out FILE; only texts are printed")
+    samples = fitted.sample(
+        n,
+        seed=seed,
+        context=_value(context) if context is not None else None,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        prompt=prompt if texts or prompt is None else _value(prompt),
+        length=length,
+    )
+    if out is None:
+        print(joined(samples), end="")
+        return
+    write(samples, out, fitted.format)
     _say(f"{n} samples: {out}")
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from hexad.autoregressive import AR, MADE, NADE
+from hexad.autoregressive import AR, MADE, NADE, NGram
 from hexad.checks import InputError
 from hexad.event import Event, Support
 from hexad.recipes.autoregressive import RECIPES
+from hexad.recipes.baselines import RECIPES as BASELINES
 
 ROWS = {recipe.name: recipe for recipe in RECIPES}
 
@@ -21,6 +22,14 @@ def test_defaults_build_for_every_kind():
     assert "series data, not vector" in ROWS["ar"].why_not(Event.of(2, "real"))
     assert ROWS["ar"].closed_form
     assert "forecast" in ROWS["ar"].can
+
+
+def test_ngrams_are_of_sequences_whose_columns_are_alike():
+    ngram = {recipe.name: recipe for recipe in BASELINES}["ngram"]
+    assert isinstance(ngram.build(Event.of((5,), "binary", "sequence"), order=2), NGram)
+    assert "--data layout=sequence" in ngram.why_not(Event.of(5, "binary"))
+    unequal = Event((2,), (Support("ordinal", levels=4), Support("ordinal", levels=3)), "sequence")
+    assert "same levels in all columns" in ngram.why_not(unequal)
 
 
 def test_options_are_checked():

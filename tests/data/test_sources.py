@@ -9,6 +9,8 @@ import torch
 from hexad.data import BUILTIN, list_data, load_data
 from hexad.data.sources.ar2 import PHI, VARIANCE, log_prob
 from hexad.data.sources.enumerated import states
+from hexad.data.sources.markov import LETTERS, entropy_rate, stationary, transitions
+from hexad.data.sources.markov import log_prob as log_prob_of_text
 
 PLANAR = ("eight-gaussians", "grid", "checkerboard", "banana")
 DISCRETE = {"tree": (2, 10), "ising": (2, 12), "copula": (7, 4)}
@@ -20,7 +22,7 @@ def test_what_is_said_is_what_comes(name):
     assert tuple(len(data.split(s)) for s in ("train", "valid", "test")) == said.splits
     assert repr(data.event) == f"Event({said.event})"
     if data.truth is not None:
-        value = data.truth(torch.from_numpy(data.test[:50]))
+        value = data.truth(data.tensor("test")[:50])
         assert value.shape == (50,)
         assert value.dtype == torch.float64
 
@@ -88,11 +90,52 @@ def test_ar2_is_stationary_and_its_log_density_is_that_of_the_joint_gaussian():
     assert float(log_prob(x[:20]).sum()) == pytest.approx(float(law.log_prob(x[:20, 0])), abs=1e-8)
 
 
+def test_markov_text_is_a_chain_in_its_stationary_law():
+    p, pairs = transitions(), stationary()
+    assert torch.allclose(p.sum(-1), torch.ones(5, 5, dtype=torch.float64))
+    assert torch.allclose(torch.einsum("ab,abc->bc", pairs, p), pairs, atol=1e-14)
+    assert torch.allclose(pairs.sum(0), pairs.sum(1), atol=1e-14)
+    every = states(5, 5)
+    mass = log_prob_of_text(every).exp()
+    assert float(mass.sum()) == pytest.approx(1, abs=1e-12)
+    later = mass.reshape((5,) * 5).sum(0)  # of the letters 2 to 5, as of 1 to 4
+    assert torch.allclose(later.flatten(), log_prob_of_text(states(5, 4)).exp(), atol=1e-14)
+
+
+def test_markov_text_has_the_entropy_that_is_stated():
+    data = load_data("markov-text")
+    assert data.format.alphabet == LETTERS
+    x = data.tensor("train")
+    log_p = data.truth(x)
+    first = -float(torch.special.xlogy(stationary(), stationary()).sum())
+    entropy = first + 62 * entropy_rate()
+    assert abs(float(log_p.mean()) + entropy) < 4 * float(log_p.std()) / math.sqrt(len(x))
+    together = float(log_prob_of_text(x.flatten()[None])) / x.numel()  # the whole text is one path
+    assert together == pytest.approx(-entropy_rate(), abs=0.005)
+    moves = torch.zeros(5, 5, 5, dtype=torch.float64)
+    text = x.flatten().long()
+    moves.index_put_((text[:-2], text[1:-1], text[2:]), torch.ones(len(text) - 2, dtype=torch.float64), accumulate=True)
+    seen = moves.sum(-1, keepdim=True)
+    assert ((moves / seen - transitions()).abs() < 5 * (transitions() / seen).sqrt()).all()
+
+
+def test_markov_text_is_known_at_any_length():
+    data = load_data("markov-text", length=10)
+    assert data.event.dims == 10
+    assert torch.equal(data.truth(data.tensor("test")), log_prob_of_text(data.tensor("test")))
+
+
 def test_the_truth_holds_for_the_records_as_defined_only():
     assert load_data("banana").truth is not None
     assert load_data("banana", step=0.1).truth is None
     assert load_data("copula", drop="x0").truth is None
     assert load_data("copula", layout="series").truth is None
+
+
+def test_columns_seen_as_a_sequence_keep_their_law():
+    vectors, sequences = load_data("copula"), load_data("copula", layout="sequence")
+    assert sequences.event.layout == "sequence"
+    assert torch.equal(sequences.truth(sequences.tensor("test")), vectors.truth(vectors.tensor("test")))
 
 
 def test_columns_seen_as_pixels_keep_their_law():

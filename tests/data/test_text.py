@@ -10,6 +10,7 @@ import torch
 
 import hexad
 from hexad import cli
+from hexad.comparison.views import view_of
 from hexad.data import Format
 from hexad.data.text import alphabet_of, characters, codes, pieces, strings
 
@@ -145,3 +146,66 @@ def test_the_page_shows_texts(play, tmp_path):
     data = hexad.load_data(play, length=16)
     done = hexad.compare(data, models=["independent", "resample"], steps=1, out=tmp_path / "page", progress=False)
     assert "texts of 16 characters" in done.report.read_text()
+
+
+BOTH = "caf\u00e9 na\u00efve \u4e16\u754c \U0001f600 ends; "
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bytes") / "wide.txt"
+    path.write_text(BOTH * 80, encoding="utf-8")
+    return path
+
+
+def test_bytes_of_a_text_are_its_utf8_and_lead_back(wide):
+    data = hexad.load_data(wide, length=10, tokens="bytes")
+    assert data.event == hexad.Event.of((10,), hexad.Support("ordinal", levels=255), "sequence")
+    content = wide.read_bytes()
+    codes = np.concatenate([data.tensor(split).numpy().reshape(-1) for split in ("train", "valid", "test")])
+    whole = data.tensor("train").numpy().reshape(-1)
+    assert bytes((whole.astype(int) + 1).tolist()) == content[: len(whole)]
+    assert len(content) - 30 < len(codes) <= len(content)
+    assert "".join(data.train).encode("utf-8", "surrogateescape") == content[: len(whole)]
+    form = Format.from_json(json.loads(json.dumps(data.format.to_json())))
+    assert form == data.format
+    places = torch.arange(250).reshape(25, 10).to(torch.uint8)  # any bytes at all, whatever they are as text
+    assert torch.equal(form.encode(form.decode(places)), places)
+    with pytest.raises(ValueError, match="alphabet"):
+        Format.from_json({**form.to_json(), "alphabet": form.alphabet[:-1] + "\u0100"})
+
+
+def test_a_model_of_bytes_from_training_to_samples(wide, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert (
+        cli.main(["train", "ngram", str(wide), "--data", "length=12", "--data", "tokens=bytes", "--out", str(run)]) == 0
+    )
+    fitted = hexad.load(run)
+    text = fitted.sample(1, seed=0, prompt="caf\u00e9", length=len(BOTH.encode()), top_k=1)[0]
+    assert text == BOTH  # what was learned, byte by byte, is characters again
+    log_p = fitted.log_likelihood([BOTH.encode()[:12].decode("utf-8", "surrogateescape"), "Stra\u00dfe \u03b1\u03b2"])
+    assert torch.isfinite(log_p.value).all()  # no character is unknown
+    for name in ("s.txt", "s.csv", "s.npz"):
+        assert cli.main(["sample", str(run), "-n", "20", "--seed", "0", "--out", str(tmp_path / name)]) == 0
+    drawn = fitted.sample(20, seed=0)
+    assert all(len(text.encode("utf-8", "surrogateescape")) == 12 for text in drawn)
+    assert np.load(tmp_path / "s.npz")["x"].tolist() == drawn.tolist()
+    written = (tmp_path / "s.txt").read_bytes().decode("utf-8", "surrogateescape")
+    assert written.split("\n--------\n")[:20] == drawn.tolist()
+    again = hexad.load_data(wide, length=12, tokens="bytes")
+    assert torch.equal(fitted.log_likelihood(again.test).value, fitted.try_log_likelihood(again.tensor("test")).value)
+    with pytest.raises(hexad.InputError, match="text 1 has 14 bytes; expected 12"):
+        fitted.log_likelihood(["caf\u00e9 caf\u00e9 ca"])
+    capsys.readouterr()
+    assert cli.main(["train", "ngram", "copula", "--data", "tokens=bytes", "--out", str(tmp_path / "no")]) == 2
+    assert "--data tokens is for text" in capsys.readouterr().err
+    assert cli.main(["train", "ngram", str(wide), "--data", "tokens=byte", "--out", str(tmp_path / "no")]) == 2
+    assert "did you mean 'bytes'" in capsys.readouterr().err
+
+
+def test_the_page_shows_bytes(wide):
+    data = hexad.load_data(wide, length=16, tokens="bytes")
+    shown = "".join(data.format.letters[place] for place in data.tensor("train")[0].tolist())
+    assert shown == "caf\ufffd\ufffd na\ufffd\ufffdve \ufffd\ufffd\ufffd"  # and the first character of three bytes
+    view = view_of(data.event, data.tensor("train"), data.format.letters)
+    assert view.records(data.tensor("train")[:5].double(), "black").startswith("data:image/png")

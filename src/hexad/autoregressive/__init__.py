@@ -2,23 +2,29 @@
 
 from hexad.autoregressive.ar import AR
 from hexad.autoregressive.base import Autoregressive, Forecaster
+from hexad.autoregressive.decoding import Decoding
 from hexad.autoregressive.ensemble import EnsembleMADE
 from hexad.autoregressive.eonade import EoNADE
+from hexad.autoregressive.lstm import LSTM
 from hexad.autoregressive.made import MADE
 from hexad.autoregressive.nade import NADE
+from hexad.autoregressive.ngram import NGram
 from hexad.autoregressive.pixelcnn import PixelCNN
 from hexad.autoregressive.transformer import Transformer
 from hexad.autoregressive.var import VAR
 
 __all__ = [
     "AR",
+    "LSTM",
     "MADE",
     "NADE",
     "VAR",
     "Autoregressive",
+    "Decoding",
     "EnsembleMADE",
     "EoNADE",
     "Forecaster",
+    "NGram",
     "PixelCNN",
     "Transformer",
 ]

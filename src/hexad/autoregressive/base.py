@@ -15,6 +15,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from hexad.autoregressive.decoding import Decoded, Decoding
 from hexad.autoregressive.heads import Head
 from hexad.autoregressive.imputation import Walk, resampled
 from hexad.checks import InputError, choose
@@ -70,9 +71,23 @@ class Autoregressive(Density, Imputer):
         found, _ = resampled(self.head, self.order, walk, flat, draws, PARTICLES, fresh(generator, self.device))
         return replace(found, values=found.values.unflatten(2, self.event.shape))
 
-    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Draw one column after another."""
-        return self._states(n, context, generator, 1)[-1]
+    def sample(
+        self,
+        n: int,
+        *,
+        context: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        decoding: Decoding | None = None,
+    ) -> Tensor:
+        """Draw one column after another.
+
+        Args:
+            n: number of records.
+            context: what they are conditioned on, (n, features).
+            generator: where randomness comes from.
+            decoding: what is drawn from in place of the conditionals themselves; None: these.
+        """
+        return self._states(n, context, generator, 1, decoding)[-1]
 
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return the record as its columns are drawn, in some 16 states; a column not yet drawn is 0."""
@@ -80,33 +95,101 @@ class Autoregressive(Density, Imputer):
         return Trajectory(self._states(n, context, generator, len(labels) - 1), "position", labels)
 
     @torch.no_grad()
-    def _states(self, n: int, context: Tensor | None, generator: torch.Generator | None, parts: int) -> Tensor:
+    def extend(
+        self,
+        prompt: Tensor,
+        length: int,
+        *,
+        context: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        decoding: Decoding | None = None,
+    ) -> Tensor:
+        """Return sequences of any length that begin with the prompt, (n, length); of sequences only.
+
+        The model's record is a window: what was drawn is its first columns. Where it is full, at D columns, it starts
+        anew with the last D // 2 as its first columns. So the level at place t is drawn given all before it up to
+        t = D, and beyond given the last D // 2 to D - 1 of them, which are taken for the beginning of a record. A
+        prompt counts as drawn: of a long one the last columns alone are seen, by the same rule.
+
+        Args:
+            prompt: levels, (n, k) with k at least 0.
+            length: of a sequence, the prompt included; at least k.
+            context: what they are conditioned on, (n, features).
+            generator: where randomness comes from; a longer sequence of the same begins as the shorter one.
+            decoding: as in :meth:`sample`.
+
+        Raises:
+            ValueError: the event is no sequence whose columns are alike, they are not drawn in their natural order, or
+                the length is below the prompt's.
+        """
+        natural = self.order.tolist() == list(range(self.event.dims))
+        if self.event.layout != "sequence" or len(set(self.event.supports)) > 1 or not natural:
+            what = "expected a model of sequences whose columns are alike, in their order"
+            raise ValueError(f"extend: {what}, got {self.event}")
+        if prompt.shape[1] > length:
+            raise ValueError(f"extend: length {length} is below that of the prompt, {prompt.shape[1]}")
+        head, generator = self._head(decoding), fresh(generator, self.device)
+        x = prompt.to(self.device, self.dtype)
+        while x.shape[1] < length:
+            x = torch.cat([x, self._window(head, x, length - x.shape[1], context, generator)], 1)
+        return x
+
+    def _window(self, head: Head, x: Tensor, most: int, context: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Return what follows x (n, k) up to where the window is full, (n, m), m at most ``most``."""
+        n, dims = len(x), self.event.dims
+        kept = x.shape[1] if x.shape[1] < dims else dims // 2 + (x.shape[1] - dims) % (dims - dims // 2)
+        shape = (n, dims - kept, self.head.draws)
+        uniform = torch.rand(shape, generator=generator, device=self.device, dtype=torch.float64)
+        walk = self.walk(n, context=context)
+        for k, column in enumerate(x[:, x.shape[1] - kept :].unbind(1)):
+            walk.outputs()  # a walk takes its steps here
+            walk.push(self.head.embed(column[:, None], slice(k, k + 1)))
+        return drawn(head, self.order[kept : kept + most], walk, uniform[:, :most], 1, self.dtype, kept)[-1]
+
+    def _head(self, decoding: Decoding | None) -> Head:
+        """Return the law that columns are drawn from."""
+        return self.head if decoding is None else Decoded(self.head, self.event, decoding)
+
+    @torch.no_grad()
+    def _states(
+        self,
+        n: int,
+        context: Tensor | None,
+        generator: torch.Generator | None,
+        parts: int,
+        decoding: Decoding | None = None,
+    ) -> Tensor:
         """Return the record when k / parts of its columns are drawn, for k = 0 to parts."""
         # column by column within a row, in double precision: float32's uniform numbers are too coarse for the tails
         shape, device = (n, self.event.dims, self.head.draws), self.device
         uniform = torch.rand(shape, generator=fresh(generator, device), device=device, dtype=torch.float64)
-        states = drawn(self.head, self.order, self.walk(n, context=context), uniform, parts, self.dtype)
+        walk = self.walk(n, context=context)
+        states = drawn(self._head(decoding), self.order, walk, uniform, parts, self.dtype)
         return states.unflatten(2, self.event.shape)
 
 
-def drawn(head: Head, order: Tensor, walk: Walk, uniform: Tensor, parts: int, dtype: torch.dtype) -> Tensor:
+def drawn(
+    head: Head, order: Tensor, walk: Walk, uniform: Tensor, parts: int, dtype: torch.dtype, start: int = 0
+) -> Tensor:
     """Return records when k / parts of their columns are drawn, for k = 0 to parts, (parts + 1, n, D).
 
     Args:
         head: the law of one column.
         order: the columns in the order in which they are drawn, (D,).
-        walk: the conditionals of n rows of which no column is known yet.
+        walk: the conditionals of n rows, the next that of the first of these columns.
         uniform: numbers in [0, 1), (n, D, head.draws); the first column to be drawn takes the first of a row.
         parts: number of states beside the first one, which is 0.
         dtype: of the records.
+        start: the column that is the first of the states.
     """
     dims = uniform.shape[1]
     x = uniform.new_zeros(uniform.shape[:2], dtype=dtype)
     states = [x.clone()]
     for known, k in enumerate(order.tolist(), 1):
         column = slice(k, k + 1)
-        x[:, column] = head.draw(walk.outputs()[:, None], uniform[:, known - 1 : known], column)
-        walk.push(head.embed(x[:, column], column))
+        value = head.draw(walk.outputs()[:, None], uniform[:, known - 1 : known], column)
+        x[:, k - start] = value[:, 0]
+        walk.push(head.embed(x[:, k - start : k - start + 1], column))
         if known == dims * len(states) // parts:
             states.append(x.clone())
     return torch.stack(states)

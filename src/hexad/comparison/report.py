@@ -172,7 +172,7 @@ def _pictures(shown: Sequence[Standing], data: Data) -> dict[str, Any]:
     """Return real records, the samples of each model, and the paths of those that are no baselines, as pictures."""
     # the test split of a series is its end, which may lie beyond all that was before
     parts = ("train", "test") if data.event.layout == "series" else ("train",)
-    view = view_of(data.event, torch.cat([data.tensor(part) for part in parts]), data.format.alphabet)
+    view = view_of(data.event, torch.cat([data.tensor(part) for part in parts]), data.format.letters)
     drawn = [(model, samples) for model in shown if (samples := model.done[0].samples) is not None]
     count = min([len(data.test), *(len(samples) for _, samples in drawn)])
     return {

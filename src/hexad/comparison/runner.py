@@ -300,7 +300,7 @@ def _one(
         fitted = _plan(entry, data, budget, where, device).train(progress)
         _say(f"{entry.name}: trained in {fitted.seconds:.1f} s, measuring", progress)
         evidence = Evidence.of(
-            fitted, Records.of(data), view_of(data.event, data.tensor("train"), data.format.alphabet).path_rows, by
+            fitted, Records.of(data), view_of(data.event, data.tensor("train"), data.format.letters).path_rows, by
         )
     except OSError:  # a full disk is no fault of the model's
         raise

@@ -15,6 +15,7 @@ from hexad.data.output import check_output, write, write_bytes
 from hexad.data.protocols import PROTOCOLS
 from hexad.data.sources import BUILTIN, Builtin
 from hexad.data.splits import permutation
+from hexad.data.text import joined
 
 __all__ = [
     "BUILTIN",
@@ -27,6 +28,7 @@ __all__ = [
     "Format",
     "Options",
     "check_output",
+    "joined",
     "list_data",
     "load_data",
     "permutation",

@@ -19,7 +19,7 @@ from hexad.data.detect import check_values
 from hexad.data.forms.memory import is_frame, numbers, to_pandas
 from hexad.data.raw import Raw
 from hexad.data.steps import decimals
-from hexad.data.text import codes, strings
+from hexad.data.text import BYTES, beginning, codes, strings
 from hexad.event import Event, Support
 
 __all__ = ["Format"]
@@ -33,7 +33,8 @@ class Format:
         event: what one record is inside.
         container: ``frame`` (pandas; others are read, too), ``array``, or ``text``: strings.
         columns: labels of a frame's columns; () for arrays.
-        dtypes: type of each column of a frame, or the one type of an array.
+        dtypes: type of each column of a frame, or the one type of an array; of texts their tokens, ``str`` (characters)
+            or ``bytes``.
         record: shape of a record outside.
         channels_last: whether a picture's channels are its last axis outside.
         offsets: a point of the grid of each column that has a step (0 for others).
@@ -61,6 +62,8 @@ class Format:
             raise ValueError(f"format of records of shape {self.record}: the event's is {self.event.shape}")
         if (self.container == "text") != bool(self.alphabet) or len(self.alphabet) not in (0, self.event.levels):
             raise ValueError(f"format of a {self.container}: an alphabet of {len(self.alphabet)} characters")
+        if self.tokens == "bytes" and self.alphabet != BYTES:
+            raise ValueError("format of a text in bytes: the alphabet is not that of bytes")
         if self.offsets and len(self.offsets) != dims:
             raise ValueError(f"format: expected {dims} offsets, got {len(self.offsets)}")
 
@@ -68,6 +71,18 @@ class Format:
     def arrangement(self) -> Arrangement:
         """Shapes of a record outside and inside."""
         return Arrangement(self.record, self.event.shape, self.event.layout, self.channels_last)
+
+    @property
+    def tokens(self) -> str:
+        """What the levels of a text are, ``characters`` or ``bytes``."""
+        return "bytes" if self.container == "text" and self.dtypes == ("bytes",) else "characters"
+
+    @property
+    def letters(self) -> str:
+        """How each level of a text is shown where one sign is to stand for it; nothing for other records."""
+        if self.tokens == "characters":
+            return self.alphabet
+        return "".join(letter if letter.isascii() else "\ufffd" for letter in self.alphabet)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -88,7 +103,7 @@ class Format:
             InputError: columns are missing or unknown, the shape differs, values are missing or outside the levels.
         """
         if self.container == "text" and not isinstance(x, Tensor):
-            letters = codes(x, self.alphabet, self.event.dims, where)
+            letters = codes(x, self.alphabet, self.event.dims, where, self.tokens)
             return torch.from_numpy(letters).to(self.dtype)
         array = self._columns(x, where) if is_frame(x) else self._array(x, where)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -185,9 +200,48 @@ class Format:
         if self.container == "frame":
             return self._frame(flat, full_precision)
         if self.container == "text":
-            return strings(flat.astype(np.int64), self.alphabet)
+            return strings(flat.astype(np.int64), self.alphabet, self.tokens)
         out = self.arrangement.outside(flat.reshape(len(flat), *self.event.shape))
         return out if full_precision else _cast(out, self.dtypes[0])
+
+    def encode_beginning(self, prompt: Any) -> Tensor:
+        """Return what a sequence begins with, of any length, as levels, int64 (k,).
+
+        Args:
+            prompt: a text, or whole numbers (k,); those of a record as it is held inside.
+
+        Raises:
+            InputError: it is none, or holds a character or a level that is unknown.
+        """
+        if self.container == "text":
+            return torch.from_numpy(beginning(prompt, self.alphabet, self.tokens))
+        found = np.asarray(prompt)
+        levels, empty = self.event.levels, found.size == 0
+        if found.ndim != 1 or not (empty or found.dtype.kind in "iub"):
+            raise InputError(f"prompt {prompt!r}: expected a list of whole numbers from 0 to {levels - 1}")
+        wrong = np.flatnonzero((found < 0) | (found >= levels))
+        if len(wrong):
+            where = f"element {wrong[0] + 1} is {found[wrong[0]]}"
+            raise InputError(f"prompt: {where}; expected whole numbers from 0 to {levels - 1}")
+        return torch.from_numpy(found.astype(np.int64))
+
+    def decode_sequences(self, x: Tensor) -> Any:
+        """Return sequences of levels, (n, length) of any length, as the user holds them: strings (n,), or an array.
+
+        Raises:
+            InputError: the user's records have columns with names, or several axes, and these are not as long.
+        """
+        flat = x.detach().to("cpu", torch.int64)
+        if flat.shape[1] == self.event.dims:
+            return self.decode(flat)
+        if self.container == "text":
+            return strings(flat.numpy(), self.alphabet, self.tokens)
+        if self.container == "frame" or len(self.record) > 1:
+            what = f"a record of these data has {self.event.dims} columns"
+            raise InputError(
+                f"length {flat.shape[1]}: {what}; sequences of other lengths are for texts and arrays (n, T)"
+            )
+        return _cast(flat.numpy().astype(np.float64), self.dtypes[0])
 
     def _snap(self, flat: np.ndarray) -> None:
         """Move values (n, D) in place to their levels and grids, and into their bounds."""

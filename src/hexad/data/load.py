@@ -28,7 +28,7 @@ from hexad.data.raw import Raw
 from hexad.data.sources import SOURCES
 from hexad.data.splits import make_splits
 from hexad.data.steps import offset
-from hexad.data.text import LENGTH, alphabet_of, pieces
+from hexad.data.text import BYTES, LENGTH, alphabet_of, characters, from_bytes, pieces, to_bytes
 from hexad.event import Event, Support
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def load_data(source: Any, **options: Any) -> Data:
     Args:
         source: ``"digits"`` or another built-in name; a file or folder (``str`` or ``Path``); an array, a tensor, a
             frame of pandas, polars or pyarrow, any iterable of arrays with a length, or ``{"train": ...}`` of these.
-        options: ``support levels step bounds binarize resize columns drop context layout length split protocol``, see
+        options: ``support levels step bounds binarize resize columns drop context layout length tokens split
+            protocol``, see
             :class:`Options`.
 
     Raises:
@@ -63,9 +64,10 @@ def load_data(source: Any, **options: Any) -> Data:
     if isinstance(source, str) and source in SOURCES:
         made = SOURCES[source]()
         merged = Options.parse({**made.options, **{k: v for k, v in options.items() if v is not None}})
-        known = made.truth if not set(asked.to_json()) - {"split", "layout"} else None
-        if asked.layout is not None and known is not None:  # columns seen as pixels are the same records
-            known = (lambda x, truth=known: truth(x.flatten(1))) if asked.layout == "image" else None
+        known = made.truth if not set(asked.to_json()) - {"split", "layout", "length"} else None
+        if asked.layout is not None and known is not None:  # columns seen otherwise are the same records
+            same = asked.layout in ("image", "sequence")
+            known = (lambda x, truth=known: truth(x.flatten(1))) if same else None
         return _build(made.raw, merged, {"kind": "builtin", "path": source, "options": asked.to_json()}, source, known)
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
@@ -123,9 +125,10 @@ def _build(
     if total < FEWEST:
         raise InputError(f"{raw.where}: {total} rows; expected at least {FEWEST}")
     if raw.kind == "text":
-        return _text(raw, options, source, name)
-    if options.length is not None:
-        raise InputError(f"{raw.where}: --data length is for text, and these are numbers; leave it out")
+        return _text(raw, options, source, name, truth)
+    for option in ("length", "tokens"):
+        if getattr(options, option) is not None:
+            raise InputError(f"{raw.where}: --data {option} is for text, and these are numbers; leave it out")
     raw, names = select(raw, options)
     raw = check_numbers(raw, names)
     arrangement = arrange(raw, options.layout)
@@ -163,26 +166,34 @@ def _build(
     )
 
 
-def _text(raw: Raw, options: Options, source: dict[str, Any], name: str) -> Data:
+def _text(
+    raw: Raw, options: Options, source: dict[str, Any], name: str, truth: Callable[[Tensor], Tensor] | None
+) -> Data:
     """Return the pieces of a text, of contiguous splits."""
-    taken = {"length", "split"} | ({"layout"} if options.layout == "sequence" else set())
+    taken = {"length", "split", "tokens"} | ({"layout"} if options.layout == "sequence" else set())
     for option in sorted(options.to_json().keys() - taken):
-        raise InputError(f"{raw.where}: --data {option} does not apply to text, which takes length and split")
+        raise InputError(f"{raw.where}: --data {option} does not apply to text, which takes length, split and tokens")
     raw, how = make_splits(raw, True, options.split)
-    length = options.length or LENGTH
-    alphabet = alphabet_of(list(raw.parts.values()))
+    length, tokens = options.length or LENGTH, options.tokens or "characters"
+    found = list(raw.parts.values())
+    if tokens == "bytes":
+        found = [characters(to_bytes("".join(letters))) for letters in found]
+    alphabet = BYTES if tokens == "bytes" else alphabet_of(found)
     if len(alphabet) < 2:
         raise InputError(f"{raw.where}: a text of one character alone, {alphabet!r}; expected at least two")
-    for split, letters in raw.parts.items():
+    parts = {}
+    for split, letters in zip(raw.parts, found, strict=True):
         if len(letters) < length:
-            what = f"{raw.where}, {split}: {len(letters)} characters, fewer than a record of {length}"
+            what = f"{raw.where}, {split}: {len(letters)} {tokens}, fewer than a record of {length}"
             raise InputError(f"{what}; give a longer text, or say --data length=K")
-    parts = {split: pieces(letters, length) for split, letters in raw.parts.items()}
+        texts = pieces(letters, length)
+        parts[split] = np.array([from_bytes(text) for text in texts.tolist()]) if tokens == "bytes" else texts
     event = Event.of((length,), Support("ordinal", levels=len(alphabet)), "sequence")
-    form = Format(event, "text", dtypes=("str",), record=(length,), alphabet=alphabet)
+    kind = "bytes" if tokens == "bytes" else "str"
+    form = Format(event, "text", dtypes=(kind,), record=(length,), alphabet=alphabet)
     source |= {"fingerprint": fingerprint(parts), "splits": how}
     train, valid, test = (parts[split] for split in ("train", "valid", "test"))
-    return Data(event, train, valid, test, {}, (), source, name, form)
+    return Data(event, train, valid, test, {}, (), source, name, form, truth=truth)
 
 
 def _notes(train: np.ndarray, event: Event, looked: list[bool], names: tuple[str, ...]) -> tuple[str, ...]:

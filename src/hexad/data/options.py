@@ -9,6 +9,7 @@ from typing import Any
 
 from hexad.checks import InputError, choose
 from hexad.data.protocols import PROTOCOLS
+from hexad.data.text import TOKENS
 
 __all__ = ["LAYOUTS", "OPTIONS", "SUPPORTS", "Options", "per_column"]
 
@@ -32,7 +33,8 @@ class Options:
         drop: columns to leave out.
         context: the columns, or the labels, that models are given: what is left are the variables.
         layout: ``vector``, ``image``, ``series`` or ``sequence``.
-        length: characters of a record of text.
+        length: characters, or bytes, of a record of text.
+        tokens: ``characters`` (the default) or ``bytes``: what the levels of a text are.
         split: fractions (train, valid, test), or ``time`` for contiguous pieces.
         protocol: ``power``, ``gas``, ``hepmass``, ``miniboone`` or ``bsds300``: the path holds the original files of
             this benchmark, which are prepared as the literature does.
@@ -49,6 +51,7 @@ class Options:
     context: tuple[str, ...] | None = None
     layout: str | None = None
     length: int | None = None
+    tokens: str | None = None
     split: tuple[float, float, float] | str | None = None
     protocol: str | None = None
 
@@ -227,6 +230,7 @@ READERS: dict[str, Any] = {
     "context": _context,
     "layout": lambda value: choose(value, LAYOUTS, "layout"),
     "length": _length,
+    "tokens": lambda value: choose(value, TOKENS, "tokens"),
     "split": _split,
     "protocol": lambda value: choose(value, PROTOCOLS, "protocol"),
 }

@@ -15,6 +15,7 @@ import numpy as np
 from hexad.checks import InputError, check_file
 from hexad.data.format import Format
 from hexad.data.forms.memory import is_frame, to_pandas
+from hexad.data.text import joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +86,7 @@ def _table(x: Any, form: Format | None) -> pd.DataFrame:
     if is_frame(x):
         return to_pandas(x)
     if form is not None and form.container == "text":
-        return pd.DataFrame({"text": x})
+        return pd.DataFrame({"text": x}, dtype=object)  # pandas' own strings hold no single bytes
     flat = np.asarray(x).reshape(len(x), -1)
     names = form.event.names if form is not None else ()
     return pd.DataFrame(
@@ -101,17 +102,17 @@ def _values(x: Any, kinds: str = "biufU") -> np.ndarray:
 
 
 def _csv(x: Any, form: Format | None) -> bytes:
-    return _table(x, form).to_csv(index=False, lineterminator="\n").encode()
+    return _table(x, form).to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogateescape")
 
 
 def _tsv(x: Any, form: Format | None) -> bytes:
-    return _table(x, form).to_csv(index=False, sep="\t", lineterminator="\n").encode()
+    return _table(x, form).to_csv(index=False, sep="\t", lineterminator="\n").encode("utf-8", "surrogateescape")
 
 
 def _txt(x: Any, form: Format | None) -> bytes:
     """Return rows of numbers; texts one behind the other, a line of dashes between them."""
     if form is not None and form.container == "text":
-        return ("\n" + "-" * 8 + "\n").join([*x, ""]).encode()
+        return joined(x).encode("utf-8", "surrogateescape")
     return _table(_values(x, "biuf"), form).to_csv(index=False, header=False, sep=" ", lineterminator="\n").encode()
 
 

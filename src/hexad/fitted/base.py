@@ -17,6 +17,7 @@ from hexad.data import Data, Format
 from hexad.event import Event
 from hexad.fitted.config import RunConfig, assemble, pick_device
 from hexad.fitted.decision import decide
+from hexad.fitted.decoding import decoding_of, extend, sampler
 from hexad.fitted.imputation import Imputed, impute
 from hexad.fitted.outliers import score_outliers
 from hexad.fitted.prediction import predict
@@ -34,6 +35,7 @@ __all__ = ["Fitted", "load"]
 
 LIKELIHOOD_ROWS = 4096  # rows, draws included, that are scored at once
 DEQUANTISATION_DRAWS = 16
+SHARED = 65_536  # columns of a record, the most of a text: models of sequences use their numbers at every place
 MOST_VALUES = 10**9  # of samples that are drawn at once: 8 GB
 
 
@@ -81,26 +83,52 @@ class Fitted:
         return "custom" if recipe is None else recipe.family
 
     @torch.no_grad()
-    def sample(self, n: int, seed: int | None = None, context: Any = None) -> Any:
+    def sample(
+        self,
+        n: int,
+        seed: int | None = None,
+        context: Any = None,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        prompt: Any = None,
+        length: int | None = None,
+    ) -> Any:
         """Return n samples in the user's own types and units.
 
         Sample i depends on the seed and on i alone: chunk k of the config's ``chunk`` rows has a stream of its own.
+
+        With a temperature, ``top_k`` or ``top_p``, see :class:`~hexad.autoregressive.Decoding`, samples do not follow
+        the model's law: they are for looking at, and no likelihood and no metric is theirs.
 
         Args:
             n: how many, at least 1; for a model of series, consecutive rows.
             seed: None for fresh entropy.
             context: for a conditional model, one record a sample in the user's units, or one for all: a frame or a
                 mapping (its columns by name), or an array (by position); plain values where it is one column.
+            temperature: of binary and ordinal columns that are drawn one after another; below 1 sharper.
+            top_k: of each such column only the k likeliest levels.
+            top_p: of each such column only the fewest levels that together have this probability.
+            prompt: of texts and sequences of levels, what each sample begins with: a string, or levels (k,).
+            length: of texts and sequences of levels, how long a sample is, the prompt included; None: as in training.
+                Beyond that the model sees the end of what stands there alone, see
+                :meth:`~hexad.autoregressive.Autoregressive.extend`.
 
         Raises:
-            InputError: n is not a positive whole number, or the context is missing or not wanted.
+            InputError: n is not a positive whole number, the context is missing or not wanted, or an option is out of
+                its range or not for this model.
         """
-        return self.format.decode(self.sample_tensor(n, seed, context))
+        decoding = decoding_of(self, temperature, top_k, top_p)
+        if prompt is not None or length is not None:
+            return extend(self, n, seed, context, decoding, prompt, length)
+        drawn = self.generate(n, seed, context, sampler(self.model, decoding))
+        return self.format.decode(self.preprocessing.decode(drawn.to("cpu")))
 
     @torch.no_grad()
     def sample_tensor(self, n: int, seed: int | None = None, context: Any = None) -> Tensor:
         """Return n samples in the user's units as a tensor, (n, \\*event.shape) in float64."""
-        return self.preprocessing.decode(self._generate(n, seed, context, self.model.sample).to("cpu"))
+        return self.preprocessing.decode(self.generate(n, seed, context, self.model.sample).to("cpu"))
 
     @torch.no_grad()
     def path(self, n: int, seed: int | None = None, context: Any = None) -> Trajectory:
@@ -115,21 +143,43 @@ class Fitted:
             found.append(trajectory)
             return trajectory.states.transpose(0, 1)
 
-        z = self._generate(n, seed, context, states).transpose(0, 1).to("cpu")
+        z = self.generate(n, seed, context, states).transpose(0, 1).to("cpu")
         between = [self.preprocessing.map.inverse(state.double()) for state in z[:-1]]
         last = self.format.encode(self.format.decode(self.preprocessing.decode(z[-1]))).double()
         outside = [torch.from_numpy(self.format.arrangement.outside(state.numpy())) for state in [*between, last]]
         return Trajectory(torch.stack(outside), found[0].axis, found[0].labels)
 
-    def _generate(self, n: int, seed: int | None, context: Any, make: Callable[..., Tensor]) -> Tensor:
+    def generate(
+        self,
+        n: int,
+        seed: int | None,
+        context: Any,
+        make: Callable[..., Tensor],
+        dims: int | None = None,
+        chunk: int | None = None,
+    ) -> Tensor:
+        """Return n rows of what ``make`` gives, chunk by chunk, each from its stream.
+
+        Args:
+            n: how many, at least 1.
+            seed: None for fresh entropy.
+            context: as for :meth:`sample`.
+            make: called as the model's ``sample`` is.
+            dims: values a row; None: as many as a record has columns.
+            chunk: rows a chunk; None: the config's.
+
+        Raises:
+            InputError: one of them is out of its range.
+        """
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise InputError(f"number of samples {n!r}: expected a whole number of at least 1")
-        if n * self.event.dims > MOST_VALUES:
-            most = f"at most {MOST_VALUES // self.event.dims:,} records of {self.event.dims} columns at once"
+        dims = dims or self.event.dims
+        if n * dims > MOST_VALUES:
+            most = f"at most {MOST_VALUES // dims:,} records of {dims} columns at once"
             raise InputError(f"number of samples {n:,}: expected {most}; draw the rest with other seeds")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
             raise InputError(f"seed {seed!r}: expected a whole number of at least 0")
-        chunk = self.config.chunk
+        chunk = chunk or self.config.chunk
         rows = self.given(context, n)
         base = stream(seed).initial_seed() if seed is None else seed
         device = self.model.device
@@ -368,7 +418,8 @@ def load(folder: str | Path, model: GenerativeModel | None = None, device: str =
         raise InputError("; ".join([what, *problems(), todo]))
     weights, _ = read_tensors(folder / "model.safetensors")
     try:
-        most = sum(tensor.numel() for tensor in weights.values()) if model is None else model.event.dims
+        numbers = sum(tensor.numel() for tensor in weights.values())
+        most = max(SHARED, numbers) if model is None else model.event.dims
         preprocessing, form = _outside(config, most)
         own = _rebuilt(config, preprocessing.event) if model is None else model
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
@@ -385,13 +436,13 @@ def _outside(config: RunConfig, most: int) -> tuple[Preprocessing, Format]:
 
     Args:
         config: of the run.
-        most: columns that a record can have: a model has at least as many numbers as it has columns.
+        most: columns that a record can have: where they are many, a model has at least as many numbers.
 
     Raises:
         ValueError: the parts do not fit each other.
     """
     if math.prod(config.data["event"]["shape"]) > most:
-        raise ValueError(f"records of shape {config.data['event']['shape']} and a model of {most} numbers")
+        raise ValueError(f"records of shape {config.data['event']['shape']} and a model of at most {most} columns")
     event, form = Event.from_json(config.data["event"]), Format.from_json(config.data["format"])
     given, features = config.data["given"], config.data["context_features"]
     if form.event != event:

@@ -7,6 +7,7 @@ from hexad.nn.masked import IncrementalPass, MaskedLinear, MaskedMLP
 from hexad.nn.masks import Masks
 from hexad.nn.mlp import MLP, ResidualMLP
 from hexad.nn.pixel import IncrementalPixelPass, PixelNet
+from hexad.nn.recurrent import Recurrent
 from hexad.nn.transformer import KeyValueCache, Transformer
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "MaskedMLP",
     "Masks",
     "PixelNet",
+    "Recurrent",
     "ResidualMLP",
     "Transformer",
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.autoregressive import AR, MADE, NADE, VAR, EnsembleMADE, EoNADE, PixelCNN, Transformer
+from hexad.autoregressive import AR, LSTM, MADE, NADE, VAR, EnsembleMADE, EoNADE, PixelCNN, Transformer
 from hexad.autoregressive.base import column_order
 from hexad.event import Event
 from hexad.recipes.base import Recipe
@@ -90,6 +90,19 @@ def transformer(
     return Transformer(event, layers, heads, width, dropout, gated, tied, context)
 
 
+def lstm(
+    event: Event,
+    *,
+    layers: Width = 1,
+    width: Width | None = None,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    tied: bool = False,
+    context: int = 0,
+) -> LSTM:
+    """Return an LSTM of one layer, 256 wide; 64 wide for records of at most 32 columns."""
+    return LSTM(event, layers, width or (64 if event.dims <= 32 else 256), dropout, tied, context)
+
+
 def ar(
     event: Event,
     *,
@@ -170,6 +183,15 @@ RECIPES = (
         layouts=("vector", "image", "sequence"),
         can=("exact log-likelihood", "impute"),
         settings={"lr": 1e-3, "batch_size": 32},
+    ),
+    Recipe(
+        "lstm",
+        "autoregressive",
+        lstm,
+        schemes={"binary": "identity", "ordinal": "identity"},
+        layouts=("vector", "image", "sequence"),
+        can=("exact log-likelihood", "impute"),
+        settings={"lr": 2e-3, "batch_size": 32},
     ),
     Recipe(
         "pixelcnn",

@@ -93,6 +93,8 @@ class Recipe:
         """Return why the model cannot take the event, or None where it can."""
         if event.layout not in self.layouts:
             how = "; a table in time order is read with --data layout=series" if "series" in self.layouts else ""
+            if self.layouts == ("sequence",):
+                how = "; columns that are places of one sequence are read with --data layout=sequence"
             return f"{self.name} takes {' and '.join(self.layouts)} data, not {event.layout}{how}"
         if event.kind not in self.schemes:
             return f"{self.name} takes {', '.join(self.schemes)} columns, not {event.kind} ones"

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from hexad.autoregressive import NGram
 from hexad.baselines import ChowLiu, Dequantised, Gaussian, GaussianMixture, Independent, Resample
 from hexad.event import Event
 from hexad.model import GenerativeModel
@@ -34,6 +35,21 @@ def gmm(event: Event, *, components: Annotated[int, Field(ge=1)] | None = None) 
 def chow_liu(event: Event, *, pseudo_count: Positive = 1.0) -> ChowLiu:
     """Return the Chow-Liu tree."""
     return ChowLiu(event, pseudo_count)
+
+
+def ngram(
+    event: Event,
+    *,
+    order: Annotated[int, Field(ge=1)] | None = None,
+    discount: Annotated[float, Field(gt=0, le=1)] | None = None,
+) -> NGram:
+    """Return n-grams of interpolated Kneser-Ney smoothing; the order is chosen on held-out records."""
+    return NGram(event, order, discount)
+
+
+def _unequal_levels(event: Event) -> str | None:
+    """Return why n-grams cannot be counted across the columns, or None where they can."""
+    return None if len(set(event.supports)) == 1 else "ngram needs the same levels in all columns"
 
 
 def resample(event: Event) -> Resample:
@@ -79,6 +95,16 @@ RECIPES = (
         schemes={"binary": "identity"},
         can=("log-likelihood", "impute"),
         closed_form=True,
+    ),
+    Recipe(
+        "ngram",
+        "baseline",
+        ngram,
+        schemes={"binary": "identity", "ordinal": "identity"},
+        layouts=("sequence",),
+        can=("exact log-likelihood", "impute"),
+        closed_form=True,
+        unfit=_unequal_levels,
     ),
     Recipe(
         "resample",

@@ -10,6 +10,8 @@ from hexad.data.sources.base import PLANAR, SMALL, Source
 from hexad.data.sources.digits import digits
 from hexad.data.sources.enumerated import copula, ising
 from hexad.data.sources.gaussian import gaussian
+from hexad.data.sources.markov import SIZES as TEXTS
+from hexad.data.sources.markov import markov_text
 from hexad.data.sources.planar import banana, checkerboard, eight_gaussians, grid
 from hexad.data.sources.tree import tree
 
@@ -41,5 +43,8 @@ BUILTIN: dict[str, Builtin] = {
     "ising": Builtin(ising, SMALL, "(12,), binary, vector", "spins on a 3x4 lattice, known log p"),
     "copula": Builtin(copula, SMALL, "(4,), ordinal(7), vector", "a Gaussian copula on a grid, known log p"),
     "ar2": Builtin(ar2, SIZES, "(1,), real, series", "an autoregressive series of order two, known log p"),
+    "markov-text": Builtin(
+        markov_text, TEXTS, "(64,), ordinal(5), sequence", "a text whose letters are a Markov chain, known log p"
+    ),
 }
 SOURCES: dict[str, Callable[[], Source]] = {name: entry.make for name, entry in BUILTIN.items()}
