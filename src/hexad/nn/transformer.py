@@ -1,6 +1,7 @@
 r"""A causal Transformer: each place of a sequence sees itself and the places before it.
 
-Blocks are pre-norm, with :math:`\mathrm{norm}(u) = g \odot u / \mathrm{rms}(u)` (Zhang and Sennrich, 2019),
+Blocks are pre-norm, with :math:`\mathrm{norm}(u) = u / \mathrm{rms}(u)` (Zhang and Sennrich, 2019; a gain would be
+another factor of the matrix behind it),
 
 .. math:: h \leftarrow h + \mathrm{attention}(\mathrm{norm}(h)), \qquad h \leftarrow h + \mathrm{mlp}(\mathrm{norm}(h)),
 
@@ -11,8 +12,11 @@ on the distance of two places alone.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 __all__ = ["KeyValueCache", "Transformer", "rotary_table", "rotate"]
@@ -31,10 +35,32 @@ def rotary_table(length: int, size: int, base: float = 10_000.0) -> Tensor:
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Return x (..., T, size) turned by the table (2, T, size / 2): component k goes with component k + size / 2."""
-    cos, sin = table
-    real, imaginary = x.chunk(2, -1)
-    return torch.cat([real * cos - imaginary * sin, imaginary * cos + real * sin], -1)
+    """Return x (..., size) turned by the table (2, ..., size / 2): components 2k and 2k + 1 are one complex number."""
+    turned = torch.view_as_complex(x.unflatten(-1, (-1, 2))) * torch.complex(table[0], table[1])
+    return torch.view_as_real(turned).flatten(-2)
+
+
+class _Norm(torch.autograd.Function):
+    """With z = x r and r = 1 / rms(x), the gradient of z is taken back to r (g - z mean(g z)): three passes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        r = torch.rsqrt(torch.linalg.vecdot(x, x)[..., None] / x.shape[-1] + EPS)
+        z = x * r
+        ctx.save_for_backward(z, r)
+        return z
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        z, r = ctx.saved_tensors
+        mean = torch.linalg.vecdot(gradient, z)[..., None] / z.shape[-1]
+        return torch.addcmul(gradient, z, mean, value=-1).mul_(r)
+
+
+def norm(x: Tensor) -> Tensor:
+    """Return x (..., width) divided by its root mean square."""
+    return _Norm.apply(x)
 
 
 class Attention(nn.Module):
@@ -53,9 +79,9 @@ class Attention(nn.Module):
 
     def _parts(self, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values, each (batch, heads, T, size)."""
-        parts = self.enter(x).view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        query, key = rotate(parts[:2], table)
-        return query, key, parts[2]
+        query, key, value = (part.unflatten(2, (self.heads, -1)) for part in self.enter(x).chunk(3, 2))
+        table = table[:, :, None]
+        return rotate(query, table).transpose(1, 2), rotate(key, table).transpose(1, 2), value.transpose(1, 2)
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
         """Return what each place gathers, (batch, T, width), of x (batch, T, width)."""
@@ -93,22 +119,19 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float, gated: bool) -> None:
         super().__init__()
-        self.before_attention, self.attention = nn.RMSNorm(width, eps=EPS), Attention(width, heads)
-        self.before_mlp, self.mlp = nn.RMSNorm(width, eps=EPS), FeedForward(width, gated)
+        self.attention, self.mlp = Attention(width, heads), FeedForward(width, gated)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
         """Return (batch, T, width) of x (batch, T, width)."""
-        return self._add_mlp(x + self.dropout(self.attention(self.before_attention(x), table)))
+        return self._add_mlp(x + self.dropout(self.attention(norm(x), table)))
 
     def step(self, x: Tensor, table: Tensor, keys: Tensor, values: Tensor, place: int) -> Tensor:
         """Return (n, 1, width) of the one place x (n, 1, width)."""
-        return self._add_mlp(
-            x + self.dropout(self.attention.step(self.before_attention(x), table, keys, values, place))
-        )
+        return self._add_mlp(x + self.dropout(self.attention.step(norm(x), table, keys, values, place)))
 
     def _add_mlp(self, x: Tensor) -> Tensor:
-        return x + self.dropout(self.mlp(self.before_mlp(x)))
+        return x + self.dropout(self.mlp(norm(x)))
 
 
 class KeyValueCache:
@@ -120,7 +143,7 @@ class KeyValueCache:
     """
 
     def __init__(self, network: Transformer, n: int) -> None:
-        weight = network.norm.weight
+        weight = next(network.parameters())
         shape = (2, len(network.blocks), n, network.heads, network.length, network.width // network.heads)
         self.keys, self.values = weight.new_empty(shape).unbind()
 
@@ -159,7 +182,6 @@ class Transformer(nn.Module):
         self.length, self.width, self.heads = length, width, heads
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(Block(width, heads, dropout, gated) for _ in range(layers))
-        self.norm = nn.RMSNorm(width, eps=EPS)
         self.register_buffer("table", rotary_table(length, width // heads), persistent=False)
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -177,7 +199,7 @@ class Transformer(nn.Module):
         x, table = self.dropout(x), self.table[:, : x.shape[1]].to(x.dtype)
         for block in self.blocks:
             x = block(x, table)
-        return self.norm(x)
+        return norm(x)
 
     def step(self, x: Tensor, place: int, cache: KeyValueCache) -> Tensor:
         """Return what :meth:`forward` gives at one place, (n, width), of x (n, width) there.
@@ -187,4 +209,4 @@ class Transformer(nn.Module):
         h, table = self.dropout(x)[:, None], self.table[:, place : place + 1].to(x.dtype)
         for layer, block in enumerate(self._blocks()):
             h = block.step(h, table, cache.keys[layer], cache.values[layer], place)
-        return self.norm(h)[:, 0]
+        return norm(h)[:, 0]
