@@ -1,7 +1,7 @@
 """Characters of a text, beside the plain GPT that its usual comparison trains: equal size, equal characters seen.
 
-    python benchmarks/text.py                      # all seeds, and the row in benchmarks/RESULTS.md
-    python benchmarks/text.py --seeds 1 --dry      # one seed, nothing kept
+    python -m benchmarks.text                      # all seeds, and the row in benchmarks/RESULTS.md
+    python -m benchmarks.text --seeds 1 --dry      # one seed, nothing kept
 
 tiny shakespeare is read from the folder that HEXAD_DATA names: its last tenth is the test text. The peer is the usual
 small setting (4 blocks of 4 heads, 128 wide, 64 characters of context, 12 windows a step, 2,000 steps): learned
@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import results
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 import hexad
+from benchmarks import results
 from hexad.autoregressive import Transformer
 from hexad.randomness import fork
 
@@ -76,7 +76,7 @@ class GPT(nn.Module):
         return functional.cross_entropy(logits.transpose(1, 2), windows[:, 1:], reduction="none")
 
 
-def train_peer(codes: Tensor, levels: int, seed: int, steps: int) -> GPT:
+def peer_steps(codes: Tensor, levels: int, seed: int, steps: int) -> GPT:
     """Train the GPT on windows at random places of ``codes``, by the settings of its usual comparison."""
     torch.manual_seed(seed)
     model = GPT(levels)
@@ -139,7 +139,7 @@ def run(seed: int, steps: int, options: dict[str, Any]) -> dict[str, float]:
 
     began = time.monotonic(), time.process_time()
     with fork(seed):
-        peer = train_peer(first, levels, seed, steps)
+        peer = peer_steps(first, levels, seed, steps)
     timed("peer")
     with torch.no_grad():
         row["peer"] = float(torch.cat([peer.nats(part) for part in windows.split(256)]).mean())
@@ -167,17 +167,17 @@ def main(argv: list[str]) -> int:
         print({key: round(value, 4) for key, value in rows[-1].items()}, flush=True)
     mean = {key: statistics.mean(row[key] for row in rows) for key in rows[0]}
     row = {
-        "target": "at least 0.03 nat a character below the plain GPT in no more time (published 1.88, over random windows)",
+        "target": "at least 0.03 nat a character below the plain GPT in no more time (published: 1.88, random windows)",
         "ours": f"{mean['ours']:.3f} nats a character (plain GPT {mean['peer']:.3f}; lower by "
         f"{mean['peer'] - mean['ours']:.3f}, by seed "
         f"{', '.join(format(row['peer'] - row['ours'], '.3f') for row in rows)})",
         "kind": "exact",
-        "protocol": f"tiny shakespeare's last tenth, all but the first of windows of 65 characters; {given.steps:,} steps of "
-        f"{BATCH} windows; {mean['ours parameters']:,.0f} parameters (GPT {mean['peer parameters']:,.0f}); processor "
-        f"seconds {mean['ours cpu']:.0f} (GPT {mean['peer cpu']:.0f})",
+        "protocol": f"tiny shakespeare's last tenth, all but the first of windows of 65 characters; {given.steps:,} "
+        f"steps of {BATCH} windows; {mean['ours parameters']:,.0f} parameters (GPT {mean['peer parameters']:,.0f}); "
+        f"processor seconds {mean['ours cpu']:.0f} (GPT {mean['peer cpu']:.0f})",
         "seeds": ", ".join(str(seed) for seed in range(given.seeds)),
         "wall": f"{mean['ours wall']:.0f} s a seed (GPT {mean['peer wall']:.0f} s)",
-        "command": f"python benchmarks/text.py --seeds {given.seeds}",
+        "command": f"python -m benchmarks.text --seeds {given.seeds}",
     }
     print(row)
     if not given.dry:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-__all__ = ["KeyValueCache", "Transformer", "rotary_table", "rotate"]
+__all__ = ["Block", "Transformer", "norm", "rotary_table", "rotate"]
 
 EPS = 1e-6  # of the norms
 
@@ -60,7 +60,7 @@ class _Norm(torch.autograd.Function):
 
 def norm(x: Tensor) -> Tensor:
     """Return x (..., width) divided by its root mean square."""
-    return _Norm.apply(x)
+    return _Norm.apply(x) if torch.is_grad_enabled() else F.rms_norm(x, x.shape[-1:], eps=EPS)
 
 
 class Attention(nn.Module):
@@ -86,12 +86,6 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
         """Return what each place gathers, (batch, T, width), of x (batch, T, width)."""
         seen = F.scaled_dot_product_attention(*self._parts(x, table), is_causal=True)
-        return self.leave(seen.transpose(1, 2).flatten(2))
-
-    def step(self, x: Tensor, table: Tensor, keys: Tensor, values: Tensor, place: int) -> Tensor:
-        """Return what the one place gathers, (n, 1, width); its key and value are written to those known."""
-        query, keys[:, :, place : place + 1], values[:, :, place : place + 1] = self._parts(x, table)
-        seen = F.scaled_dot_product_attention(query, keys[:, :, : place + 1], values[:, :, : place + 1])
         return self.leave(seen.transpose(1, 2).flatten(2))
 
 
@@ -124,33 +118,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
         """Return (batch, T, width) of x (batch, T, width)."""
-        return self._add_mlp(x + self.dropout(self.attention(norm(x), table)))
-
-    def step(self, x: Tensor, table: Tensor, keys: Tensor, values: Tensor, place: int) -> Tensor:
-        """Return (n, 1, width) of the one place x (n, 1, width)."""
-        return self._add_mlp(x + self.dropout(self.attention.step(norm(x), table, keys, values, place)))
-
-    def _add_mlp(self, x: Tensor) -> Tensor:
+        x = x + self.dropout(self.attention(norm(x), table))
         return x + self.dropout(self.mlp(norm(x)))
-
-
-class KeyValueCache:
-    """The keys and values of the places known so far, of all layers, with room for all places.
-
-    Args:
-        network: whose they are.
-        n: number of rows.
-    """
-
-    def __init__(self, network: Transformer, n: int) -> None:
-        weight = next(network.parameters())
-        shape = (2, len(network.blocks), n, network.heads, network.length, network.width // network.heads)
-        self.keys, self.values = weight.new_empty(shape).unbind()
-
-    def reorder(self, rows: Tensor, known: int) -> None:
-        """Go on with these rows, (n,), of the places known, in place of those that were."""
-        for kept in (self.keys, self.values):
-            kept[..., :known, :] = kept[:, rows, :, :known]
 
 
 class Transformer(nn.Module):
@@ -181,18 +150,16 @@ class Transformer(nn.Module):
             raise ValueError(f"dropout {dropout}: expected a number of at least 0 and below 1")
         self.length, self.width, self.heads = length, width, heads
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout, gated) for _ in range(layers))
+        blocks = [Block(width, heads, dropout, gated) for _ in range(layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.register_buffer("table", rotary_table(length, width // heads), persistent=False)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=module.in_features**-0.5)
         with torch.no_grad():
-            for block in self._blocks():
+            for block in blocks:
                 for leave in (block.attention.leave, block.mlp.leave):
                     leave.weight.mul_((2 * layers) ** -0.5)
-
-    def _blocks(self) -> list[Block]:
-        return list(self.blocks)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, T, width) of x (batch, T, width), T at most ``length``."""
@@ -200,13 +167,3 @@ class Transformer(nn.Module):
         for block in self.blocks:
             x = block(x, table)
         return norm(x)
-
-    def step(self, x: Tensor, place: int, cache: KeyValueCache) -> Tensor:
-        """Return what :meth:`forward` gives at one place, (n, width), of x (n, width) there.
-
-        Those before it have been through :meth:`step` with the same cache, which takes up this one.
-        """
-        h, table = self.dropout(x)[:, None], self.table[:, place : place + 1].to(x.dtype)
-        for layer, block in enumerate(self._blocks()):
-            h = block.step(h, table, cache.keys[layer], cache.values[layer], place)
-        return norm(h)[:, 0]
