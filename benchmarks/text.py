@@ -33,7 +33,7 @@ from hexad.autoregressive import Transformer
 from hexad.randomness import fork
 
 CONTEXT, BATCH, STEPS, WIDTH, HEADS, BLOCKS = 64, 12, 2_000, 128, 4, 4
-OURS: dict[str, Any] = {"layers": BLOCKS, "heads": HEADS, "width": WIDTH, "batch_size": BATCH}
+OURS: dict[str, Any] = {"layers": BLOCKS, "heads": HEADS, "width": WIDTH, "batch_size": BATCH, "validate_every": 400}
 
 
 class Block(nn.Module):
