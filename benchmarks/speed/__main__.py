@@ -18,6 +18,7 @@ from benchmarks.speed import (  # noqa: F401  (each registers its tasks)
     measures,
     startup,
     training,
+    transformer,
     vae,
 )
 from benchmarks.speed.contest import TASKS, run

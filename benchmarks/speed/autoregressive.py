@@ -1,5 +1,5 @@
-"""MADE beside plain masked layers, NADE beside a loop over the columns, AR(p) beside statsmodels; a PixelCNN and a
-Transformer beside themselves without what they keep.
+"""MADE beside plain masked layers, NADE beside a loop over the columns, AR(p) beside statsmodels; a PixelCNN beside
+itself without what it keeps.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
-from hexad.autoregressive import AR, MADE, PixelCNN, Transformer
-from hexad.event import Event, Support
+from hexad.autoregressive import AR, MADE, PixelCNN
+from hexad.event import Event
 
 COLUMNS, BATCH = 784, 100
 
@@ -123,36 +123,6 @@ def _(small: bool) -> Contest:
         count=steps,
         repeats=5,
     )
-
-
-@torch.no_grad()
-def _without_cache(model: Transformer, n: int) -> Tensor:
-    """Return samples by a pass over all tokens so far, for every token."""
-    x = torch.zeros(n, model.event.dims)
-    for k in range(model.event.dims):
-        column = slice(k, k + 1)
-        outputs = model.outputs(model.network(model.inputs(x[:, :k]))[:, -1:], column)
-        x[:, column] = model.head.draw(outputs, torch.rand(n, 1, 1, dtype=torch.float64), column)
-    return x
-
-
-def _transformer_sampling(small: bool, n: int) -> Contest:
-    layers, width, tokens = (2, 16, 8) if small else (4, 128, 64)
-    event = Event.of((tokens,), Support("ordinal", levels=64), "sequence")
-    model = Transformer(event, layers, 4, width).eval()
-    return Contest(
-        f"{n} sequences of {tokens} tokens at once, {layers} layers, {width} wide, 64 levels; peer: the same network, "
-        "a pass over all tokens so far for every token",
-        clock(torch.no_grad()(lambda: model.sample(n))),
-        clock(lambda: _without_cache(model, n)),
-        peer_name="the same network without a cache",
-        work="call",
-        repeats=7,
-    )
-
-
-task("transformer-sampling")(lambda small: _transformer_sampling(small, 16))
-task("transformer-sampling-one")(lambda small: _transformer_sampling(small, 1))
 
 
 def _by_full_passes(model: PixelCNN, n: int, columns: int) -> Runner:

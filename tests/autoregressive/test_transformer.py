@@ -9,7 +9,7 @@ from hexad.autoregressive import Transformer
 from hexad.checks import InputError
 from hexad.event import Event, Support
 from hexad.nn import Transformer as Network
-from hexad.nn.transformer import rotary_table, rotate
+from hexad.nn.transformer import norm, rotary_table, rotate
 from hexad.randomness import stream
 from tests.exact import by_full_passes, context_of, records
 
@@ -75,12 +75,18 @@ def test_scores_of_turned_queries_and_keys_depend_on_the_distance_of_places_alon
     query, key = torch.randn(2, 6, generator=stream(0), dtype=torch.float64)
     scores = rotate(query.expand(12, -1), table) @ rotate(key.expand(12, -1), table).T
     # as complex numbers: Re sum_k conj(q_k) k_k exp(i (s - t) w_k)
-    pairs = torch.complex(query[:3], -query[3:]) * torch.complex(key[:3], key[3:])
+    pairs = torch.complex(query[::2], -query[1::2]) * torch.complex(key[::2], key[1::2])
     speeds = 10_000.0 ** (-torch.arange(3, dtype=torch.float64) / 3)
     distance = torch.arange(12)[None] - torch.arange(12)[:, None]
     known = (pairs * torch.exp(1j * distance[..., None] * speeds)).sum(-1).real
     assert (scores - known).abs().max() < 1e-12
     assert scores[0].std() > 0.1
+
+
+def test_the_norm_is_that_of_torch_and_so_is_its_gradient():
+    x = torch.randn(3, 5, 8, generator=stream(3), dtype=torch.float64, requires_grad=True)
+    assert (norm(x) - torch.nn.functional.rms_norm(x, (8,), eps=1e-6)).abs().max() < 1e-14
+    assert torch.autograd.gradcheck(norm, x)
 
 
 def test_attention_of_a_later_window_is_that_of_the_first():

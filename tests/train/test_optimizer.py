@@ -48,6 +48,28 @@ def test_is_torchs_with_clipping(name, clip, dtype):
     assert int(guarded.bad) == -1
 
 
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_weights_decay_apart_from_their_gradients(name):
+    settings = Settings(clip=0, schedule="constant", lr=0.05, weight_decay=0.3, optimizer=name)
+    mine, theirs = _weights(torch.float64), _weights(torch.float64)
+    guarded = optimizer_of(mine, settings)
+    plain = torch.optim.Adam if name == "adam" else torch.optim.SGD
+    other = plain(theirs, lr=0.05, foreach=False)
+    for k in range(20):
+        guarded.zero()
+        loss = _loss(mine, k) if k != 7 else _loss(mine, k) * math.nan  # nothing decays where a step is left out
+        loss.backward()
+        guarded.step(k / 20, loss, k)
+        if k != 7:
+            other.zero_grad()
+            _loss(theirs, k).backward()
+            with torch.no_grad():
+                theirs[0].mul_(1 - 0.05 * 0.3)  # the matrix, not the vector
+            other.step()
+    for a, b in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("schedule", "at", "share"),
     [

@@ -78,7 +78,7 @@ class _TransformerWalk:
 
     @torch.no_grad()
     def outputs(self) -> Tensor:
-        h = self.model.network.step(self.next, self.known, self.cache)
+        h = self.cache.step(self.next, self.known)
         return self.model.outputs(h[:, None], slice(self.known, self.known + 1))[:, 0]
 
     @torch.no_grad()

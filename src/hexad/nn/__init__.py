@@ -2,6 +2,7 @@
 
 from hexad.nn.convolution import ConvNet
 from hexad.nn.gated import GatedMLP
+from hexad.nn.key_value_cache import KeyValueCache
 from hexad.nn.lipschitz import LipschitzMLP
 from hexad.nn.masked import IncrementalPass, MaskedLinear, MaskedMLP
 from hexad.nn.masks import Masks
@@ -9,6 +10,7 @@ from hexad.nn.mlp import MLP, ResidualMLP
 from hexad.nn.pixel import IncrementalPixelPass, PixelNet
 from hexad.nn.recurrent import Recurrent
 from hexad.nn.transformer import KeyValueCache, Transformer
+from hexad.nn.transformer import Transformer
 
 __all__ = [
     "MLP",

@@ -1,6 +1,7 @@
 r"""A causal Transformer: each place of a sequence sees itself and the places before it.
 
-Blocks are pre-norm, with :math:`\mathrm{norm}(u) = g \odot u / \mathrm{rms}(u)` (Zhang and Sennrich, 2019),
+Blocks are pre-norm, with :math:`\mathrm{norm}(u) = u / \mathrm{rms}(u)` (Zhang and Sennrich, 2019; a gain would be
+another factor of the matrix behind it),
 
 .. math:: h \leftarrow h + \mathrm{attention}(\mathrm{norm}(h)), \qquad h \leftarrow h + \mathrm{mlp}(\mathrm{norm}(h)),
 
@@ -11,11 +12,14 @@ on the distance of two places alone.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-__all__ = ["KeyValueCache", "Transformer", "rotary_table", "rotate"]
+__all__ = ["Block", "Transformer", "norm", "rotary_table", "rotate"]
 
 EPS = 1e-6  # of the norms
 
@@ -31,10 +35,32 @@ def rotary_table(length: int, size: int, base: float = 10_000.0) -> Tensor:
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Return x (..., T, size) turned by the table (2, T, size / 2): component k goes with component k + size / 2."""
-    cos, sin = table
-    real, imaginary = x.chunk(2, -1)
-    return torch.cat([real * cos - imaginary * sin, imaginary * cos + real * sin], -1)
+    """Return x (..., size) turned by the table (2, ..., size / 2): components 2k and 2k + 1 are one complex number."""
+    turned = torch.view_as_complex(x.unflatten(-1, (-1, 2))) * torch.complex(table[0], table[1])
+    return torch.view_as_real(turned).flatten(-2)
+
+
+class _Norm(torch.autograd.Function):
+    """With z = x r and r = 1 / rms(x), the gradient of z is taken back to r (g - z mean(g z)): three passes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        r = torch.rsqrt(torch.linalg.vecdot(x, x)[..., None] / x.shape[-1] + EPS)
+        z = x * r
+        ctx.save_for_backward(z, r)
+        return z
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        z, r = ctx.saved_tensors
+        mean = torch.linalg.vecdot(gradient, z)[..., None] / z.shape[-1]
+        return torch.addcmul(gradient, z, mean, value=-1).mul_(r)
+
+
+def norm(x: Tensor) -> Tensor:
+    """Return x (..., width) divided by its root mean square."""
+    return _Norm.apply(x) if torch.is_grad_enabled() else F.rms_norm(x, x.shape[-1:], eps=EPS)
 
 
 class Attention(nn.Module):
@@ -53,19 +79,13 @@ class Attention(nn.Module):
 
     def _parts(self, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values, each (batch, heads, T, size)."""
-        parts = self.enter(x).view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        query, key = rotate(parts[:2], table)
-        return query, key, parts[2]
+        query, key, value = (part.unflatten(2, (self.heads, -1)) for part in self.enter(x).chunk(3, 2))
+        table = table[:, :, None]
+        return rotate(query, table).transpose(1, 2), rotate(key, table).transpose(1, 2), value.transpose(1, 2)
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
         """Return what each place gathers, (batch, T, width), of x (batch, T, width)."""
         seen = F.scaled_dot_product_attention(*self._parts(x, table), is_causal=True)
-        return self.leave(seen.transpose(1, 2).flatten(2))
-
-    def step(self, x: Tensor, table: Tensor, keys: Tensor, values: Tensor, place: int) -> Tensor:
-        """Return what the one place gathers, (n, 1, width); its key and value are written to those known."""
-        query, keys[:, :, place : place + 1], values[:, :, place : place + 1] = self._parts(x, table)
-        seen = F.scaled_dot_product_attention(query, keys[:, :, : place + 1], values[:, :, : place + 1])
         return self.leave(seen.transpose(1, 2).flatten(2))
 
 
@@ -93,41 +113,13 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float, gated: bool) -> None:
         super().__init__()
-        self.before_attention, self.attention = nn.RMSNorm(width, eps=EPS), Attention(width, heads)
-        self.before_mlp, self.mlp = nn.RMSNorm(width, eps=EPS), FeedForward(width, gated)
+        self.attention, self.mlp = Attention(width, heads), FeedForward(width, gated)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
         """Return (batch, T, width) of x (batch, T, width)."""
-        return self._add_mlp(x + self.dropout(self.attention(self.before_attention(x), table)))
-
-    def step(self, x: Tensor, table: Tensor, keys: Tensor, values: Tensor, place: int) -> Tensor:
-        """Return (n, 1, width) of the one place x (n, 1, width)."""
-        return self._add_mlp(
-            x + self.dropout(self.attention.step(self.before_attention(x), table, keys, values, place))
-        )
-
-    def _add_mlp(self, x: Tensor) -> Tensor:
-        return x + self.dropout(self.mlp(self.before_mlp(x)))
-
-
-class KeyValueCache:
-    """The keys and values of the places known so far, of all layers, with room for all places.
-
-    Args:
-        network: whose they are.
-        n: number of rows.
-    """
-
-    def __init__(self, network: Transformer, n: int) -> None:
-        weight = network.norm.weight
-        shape = (2, len(network.blocks), n, network.heads, network.length, network.width // network.heads)
-        self.keys, self.values = weight.new_empty(shape).unbind()
-
-    def reorder(self, rows: Tensor, known: int) -> None:
-        """Go on with these rows, (n,), of the places known, in place of those that were."""
-        for kept in (self.keys, self.values):
-            kept[..., :known, :] = kept[:, rows, :, :known]
+        x = x + self.dropout(self.attention(norm(x), table))
+        return x + self.dropout(self.mlp(norm(x)))
 
 
 class Transformer(nn.Module):
@@ -158,33 +150,20 @@ class Transformer(nn.Module):
             raise ValueError(f"dropout {dropout}: expected a number of at least 0 and below 1")
         self.length, self.width, self.heads = length, width, heads
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout, gated) for _ in range(layers))
-        self.norm = nn.RMSNorm(width, eps=EPS)
+        blocks = [Block(width, heads, dropout, gated) for _ in range(layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.register_buffer("table", rotary_table(length, width // heads), persistent=False)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=module.in_features**-0.5)
         with torch.no_grad():
-            for block in self._blocks():
+            for block in blocks:
                 for leave in (block.attention.leave, block.mlp.leave):
                     leave.weight.mul_((2 * layers) ** -0.5)
-
-    def _blocks(self) -> list[Block]:
-        return list(self.blocks)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, T, width) of x (batch, T, width), T at most ``length``."""
         x, table = self.dropout(x), self.table[:, : x.shape[1]].to(x.dtype)
         for block in self.blocks:
             x = block(x, table)
-        return self.norm(x)
-
-    def step(self, x: Tensor, place: int, cache: KeyValueCache) -> Tensor:
-        """Return what :meth:`forward` gives at one place, (n, width), of x (n, width) there.
-
-        Those before it have been through :meth:`step` with the same cache, which takes up this one.
-        """
-        h, table = self.dropout(x)[:, None], self.table[:, place : place + 1].to(x.dtype)
-        for layer, block in enumerate(self._blocks()):
-            h = block.step(h, table, cache.keys[layer], cache.values[layer], place)
-        return self.norm(h)[:, 0]
+        return norm(x)

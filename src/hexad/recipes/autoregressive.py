@@ -79,12 +79,15 @@ def transformer(
     heads: Width = 4,
     width: Width | None = None,
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
-    gated: bool = False,
-    tied: bool = False,
+    gated: bool = True,
+    tied: bool | None = None,
     context: int = 0,
 ) -> Transformer:
-    """Return a Transformer: 4 layers, 128 wide; 2 layers, 64 wide for records of at most 32 columns."""
-    short = event.dims <= 32
+    """Return a Transformer: 4 layers, 128 wide; 2 layers, 64 wide for records of at most 32 columns.
+
+    Sequences share the matrix of the embeddings with the output.
+    """
+    short, tied = event.dims <= 32, event.layout == "sequence" if tied is None else tied
     layers = (2 if short else 4) if layers is None else layers
     width = (64 if short else 128) if width is None else width
     return Transformer(event, layers, heads, width, dropout, gated, tied, context)
@@ -182,7 +185,7 @@ RECIPES = (
         schemes={"binary": "identity", "ordinal": "identity"},
         layouts=("vector", "image", "sequence"),
         can=("exact log-likelihood", "impute"),
-        settings={"lr": 1e-3, "batch_size": 32},
+        settings={"lr": 3e-3, "batch_size": 32, "betas": (0.9, 0.99), "weight_decay": 0.1},
     ),
     Recipe(
         "lstm",

@@ -76,7 +76,11 @@ class GuardedOptimizer(ABC):
         broken = ~torch.isfinite(self.norm + self.loss)
         self.bad = torch.where(broken & (self.bad < 0), number, self.bad)
         ratio = (self.norm / self.settings.clip).clamp(min=1.0) if self.settings.clip else torch.ones_like(self.norm)
-        self.update(weights, grads, moments, ratio.float(), broken.float())
+        skipped = broken.float()
+        if self.settings.weight_decay:
+            kept = 1 - self.rate * self.settings.weight_decay * (1 - skipped)
+            torch._foreach_mul_([w for w in weights if w.dim() > 1], kept)
+        self.update(weights, grads, moments, ratio.float(), skipped)
 
     def forget(self) -> None:
         """Forget the moments, and what was not finite."""

@@ -27,6 +27,8 @@ class Settings(BaseModel):
         schedule: ``cosine`` (to 0 at the end of the budget), ``linear`` (the same, straight) or ``constant``.
         optimizer: ``adam``, or ``sgd``: plain descent without momentum.
         betas: decay rates of Adam's moments.
+        weight_decay: of the matrices, apart from the gradient: each step takes off this part of them times the rate
+            (Loshchilov and Hutter, 2019).
         validate_every: steps between validations under a budget of steps; 0: some twenty in all, 20 steps apart at
             least. A budget of time spends at most a tenth of itself on them.
         log_every: steps between lines of ``metrics.jsonl``.
@@ -45,6 +47,7 @@ class Settings(BaseModel):
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     optimizer: Literal["adam", "sgd"] = "adam"
     betas: tuple[Decay, Decay] = (0.9, 0.999)
+    weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     validate_every: int = Field(default=0, ge=0)
     log_every: int = Field(default=20, ge=1)
     compile: bool = False
