@@ -9,7 +9,6 @@ from hexad.nn.masks import Masks
 from hexad.nn.mlp import MLP, ResidualMLP
 from hexad.nn.pixel import IncrementalPixelPass, PixelNet
 from hexad.nn.recurrent import Recurrent
-from hexad.nn.transformer import KeyValueCache, Transformer
 from hexad.nn.transformer import Transformer
 
 __all__ = [
