@@ -160,7 +160,8 @@ class AR(Density, Forecaster, Timed):
         """
         series = x.to(self.mean).T.contiguous()
         for column, y in enumerate(series):
-            if y.min() == y.max():
+            low, high = torch.aminmax(y)
+            if low == high:
                 which = f"column {column} of the series" if len(series) > 1 else "the series"
                 raise InputError(f"ar: {which} is constant, {float(y[0]):g} in all {len(y)} rows; leave it out")
         self.mean.copy_(series.mean(1))
@@ -174,7 +175,7 @@ class AR(Density, Forecaster, Timed):
         least = 2 * p + 2 + len(terms)
         if len(y) < least:
             raise InputError(f"ar: {len(y)} rows are too few for lags up to {p}; at least {least} are needed")
-        floor = 1e-12 * y.var(correction=0)  # of variances: a series without noise keeps a density
+        floor = 1e-12 * (y - self.mean[column]).square().mean()  # of variances: a series without noise keeps a density
         self.errors[column] = 0
         if self.method in FULL:
             constant, phi, variance = FULL[self.method](y, p)
@@ -187,11 +188,11 @@ class AR(Density, Forecaster, Timed):
         self.orders[column], self.rows[column], self.variance[column] = p, rows, variance
         self.coefficients[column] = 0
         self.coefficients[column, :p] = phi
-        intercept, slope, seasons = self._parts(levels)
-        self.intercept[column] = intercept
         if self.timed:
-            self.slope[column], self.seasons[column] = slope, seasons
-        self._fit_start(column, y, floor)
+            self.intercept[column], self.slope[column], self.seasons[column] = self._parts(levels)
+        else:
+            self.intercept[column] = levels.sum()  # a constant or nothing
+        self._fit_start(column, y, phi, variance, floor)
 
     def _parts(self, levels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return constant (), slope () and seasons (period or 1,) of the coefficients of the terms of the time."""
@@ -203,9 +204,8 @@ class AR(Density, Forecaster, Timed):
             seasons[self.period - count :] = levels[len(levels) - count :]
         return found.get("const", zero), found.get("trend", zero), seasons
 
-    def _fit_start(self, column: int, y: Tensor, floor: Tensor) -> None:
-        p, intercept, variance = int(self.orders[column]), self.intercept[column], self.variance[column]
-        phi = self.coefficients[column, :p]
+    def _fit_start(self, column: int, y: Tensor, phi: Tensor, variance: Tensor, floor: Tensor) -> None:
+        p, intercept = len(phi), self.intercept[column]
         mean = y.new_zeros(()) if self.timed else intercept / (1 - phi.sum())
         start = stationary_start(mean, phi, variance)
         if self.timed:

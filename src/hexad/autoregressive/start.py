@@ -24,18 +24,19 @@ Start = tuple[Tensor, Tensor, Tensor]
 
 def stationary_start(mean: Tensor, phi: Tensor, variance: Tensor) -> Start | None:
     """Return the start by the stationary law around ``mean``; None where phi (p,) has none."""
-    a, v = phi.cpu().numpy(), float(variance)
-    coefficients, variances = np.zeros((len(a), len(a))), np.zeros(len(a))
-    for t in range(len(a) - 1, -1, -1):
-        r = float(a[-1])
+    a, v = phi.tolist(), float(variance)  # numbers of Python: p is small, and a call of torch costs more than a row
+    order = len(a)
+    coefficients, variances = [[0.0] * order for _ in a], [0.0] * order
+    for t in range(order - 1, -1, -1):
+        r = a[-1]
         if not abs(r) < 1:
             return None
         rest = 1 - r * r
-        a = (a[:-1] + r * a[:-1][::-1]) / rest
+        a = [(forward + r * backward) / rest for forward, backward in zip(a[:-1], a[-2::-1], strict=True)]
         v /= rest
-        coefficients[t, :t], variances[t] = a[::-1], v
-    found = torch.from_numpy(coefficients).to(phi)
-    return found, mean * (1 - found.sum(1)), torch.from_numpy(variances).to(phi)
+        coefficients[t][:t], variances[t] = a[::-1], v
+    found = torch.from_numpy(np.array(coefficients).reshape(order, order)).to(phi)
+    return found, mean * (1 - found.sum(1)), torch.from_numpy(np.array(variances)).to(phi)
 
 
 def window_start(y: Tensor, p: int, floor: Tensor) -> Start:
