@@ -107,8 +107,7 @@ def given(phi, c, variance=1.0, step=0.0):
     """Return a model with these coefficients, which are put in the place of the fit's."""
     model = AR(event(step=step), order=len(phi))
     original = module.least_squares
-    c, phi, variance = (torch.tensor(value, dtype=torch.float64) for value in (c, phi, variance))
-    fixed = Regression(c[None], phi, variance, torch.ones(1 + len(phi), dtype=torch.float64), 100 - len(phi))
+    fixed = Regression(np.array([c]), np.array(phi), variance, np.ones(1 + len(phi)), 100 - len(phi))
     try:
         module.least_squares = lambda y, lags, trend, period: fixed
         model.prepare(torch.randn(100, 1, generator=stream(0), dtype=torch.float64))

@@ -13,8 +13,9 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -158,89 +159,99 @@ class AR(Density, Forecaster, Timed):
         Raises:
             InputError: too few rows for the order, or a column is constant.
         """
-        series = x.to(self.mean).T.contiguous()
+        series = x.to(self.mean).T.contiguous().cpu().numpy()
         for column, y in enumerate(series):
-            low, high = torch.aminmax(y)
-            if low == high:
+            if y.min() == y.max():
                 which = f"column {column} of the series" if len(series) > 1 else "the series"
-                raise InputError(f"ar: {which} is constant, {float(y[0]):g} in all {len(y)} rows; leave it out")
-        self.mean.copy_(series.mean(1))
-        self.anchor.copy_(series[:, 0])
-        for column, y in enumerate(series):
-            self._fit(column, y)
+                raise InputError(f"ar: {which} is constant, {y[0]:g} in all {len(y)} rows; leave it out")
+        found = [self._fit(y) for y in series]
+        for name in found[0]:
+            getattr(self, name).copy_(torch.from_numpy(np.array([column[name] for column in found])))
 
-    def _fit(self, column: int, y: Tensor) -> None:
+    def _fit(self, y: np.ndarray) -> dict[str, Any]:
+        """Return what one column y (T,) gives to each buffer."""
         lags = list(range(1, self._choose_order(y) + 1)) if self.lags is None else self.lags
-        p, terms = max([0, *lags]), term_names(self.trend, self.period)
-        least = 2 * p + 2 + len(terms)
+        p, names = max([0, *lags]), term_names(self.trend, self.period)
+        least = 2 * p + 2 + len(names)
         if len(y) < least:
             raise InputError(f"ar: {len(y)} rows are too few for lags up to {p}; at least {least} are needed")
-        floor = 1e-12 * (y - self.mean[column]).square().mean()  # of variances: a series without noise keeps a density
-        self.errors[column] = 0
+        mean = float(y.mean())
+        centred = y - mean
+        floor = 1e-12 * float(centred @ centred) / len(y)  # of variances: a series without noise keeps a density
+        coefficients, errors = np.zeros(self.span), np.zeros(len(names) + self.span)
         if self.method in FULL:
-            constant, phi, variance = FULL[self.method](y, p)
-            levels, rows = constant[None], len(y)
+            constant, whole, noise = FULL[self.method](torch.from_numpy(y), p)
+            terms, phi, variance, rows = constant.numpy()[None], whole.numpy(), float(noise), len(y)
         else:
             fit = least_squares(y, lags, self.trend, self.period)
-            levels, phi, variance, rows = fit.terms, fit.phi, fit.variance, fit.rows
-            self.errors[column, [*range(len(terms)), *(len(terms) - 1 + lag for lag in lags)]] = fit.errors
-        variance = variance.clamp(min=floor)
-        self.orders[column], self.rows[column], self.variance[column] = p, rows, variance
-        self.coefficients[column] = 0
-        self.coefficients[column, :p] = phi
-        if self.timed:
-            self.intercept[column], self.slope[column], self.seasons[column] = self._parts(levels)
-        else:
-            self.intercept[column] = levels.sum()  # a constant or nothing
-        self._fit_start(column, y, phi, variance, floor)
+            terms, phi, variance, rows = fit.terms, fit.phi, fit.variance, fit.rows
+            errors[[*range(len(names)), *(len(names) - 1 + lag for lag in lags)]] = fit.errors
+        coefficients[:p] = phi
+        variance = max(variance, floor)
+        drift = self._parts(terms)
+        return {
+            "mean": mean,
+            "anchor": y[0],
+            "orders": p,
+            "rows": rows,
+            "coefficients": coefficients,
+            "errors": errors,
+            "variance": variance,
+            "intercept": drift[0],
+            **({"slope": drift[1], "seasons": drift[2]} if self.timed else {}),
+            **self._start(y, phi, variance, drift, floor),
+        }
 
-    def _parts(self, levels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return constant (), slope () and seasons (period or 1,) of the coefficients of the terms of the time."""
-        zero, names = levels.new_zeros(()), term_names(self.trend, self.period)
-        found = dict(zip(names, levels, strict=True))
-        seasons = levels.new_zeros(self.period or 1)
+    def _parts(self, terms: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Return constant, slope and seasons (period or 1,) of the coefficients of the terms of the time."""
+        seasons, constant = np.zeros(self.period or 1), int("c" in self.trend)
         if self.period is not None:
-            count = self.period - ("c" in self.trend)
-            seasons[self.period - count :] = levels[len(levels) - count :]
-        return found.get("const", zero), found.get("trend", zero), seasons
+            seasons[constant:] = terms[len(terms) - self.period + constant :]
+        return terms[0] if constant else 0.0, terms[constant] if "t" in self.trend else 0.0, seasons
 
-    def _fit_start(self, column: int, y: Tensor, phi: Tensor, variance: Tensor, floor: Tensor) -> None:
-        p, intercept = len(phi), self.intercept[column]
-        mean = y.new_zeros(()) if self.timed else intercept / (1 - phi.sum())
-        start = stationary_start(mean, phi, variance)
+    def _start(
+        self, y: np.ndarray, phi: np.ndarray, variance: float, drift: tuple[float, float, np.ndarray], floor: float
+    ) -> dict[str, Any]:
+        """Return what the law of the first rows gives to its buffers."""
+        p, found = len(phi), {}
+        start = stationary_start(0.0 if self.timed else drift[0] / (1 - phi.sum()), phi, variance)
         if self.timed:
             if start is not None:
-                path = mean_path(intercept, self.slope[column], self.seasons[column], phi)
+                slope, seasons = mean_path(*drift, phi)
             else:
                 constant, slope, seasons = self._parts(least_squares(y, [], self.trend, self.period).terms)
-                path = slope, constant + seasons
-            self.path_slope[column], self.path_seasons[column] = path
-            y = y - self._line(self.path_slope, self.path_seasons, len(y))[:, column]
-        coefficients, intercepts, variances = start or window_start(y, p, floor)
+                seasons = constant + seasons
+            found = {"path_slope": slope, "path_seasons": seasons}
+            times = np.arange(len(y))
+            y = y - slope * (times + 1) - seasons[times % len(seasons)]
+        first, intercepts, variances = window_start(y, p, floor) if start is None else start
         # rows that have p before them are as all later ones
-        rest = self.span - p
-        self.start_coefficients[column] = 0
-        self.start_coefficients[column, :p, :p] = coefficients
-        if rest and p:
-            self.start_coefficients[column, p:, : self.span - 1].unfold(1, p, 1).diagonal().copy_(
-                phi.flip(0)[:, None].expand(p, rest)
-            )
-        self.start_intercept[column] = torch.cat([intercepts, intercept.expand(rest)])
-        self.start_variance[column] = torch.cat([variances, variance.expand(rest)])
+        coefficients = np.zeros((self.span, self.span))
+        coefficients[:p, :p] = first
+        for t in range(p, self.span):
+            coefficients[t, t - p : t] = phi[::-1]
+        rest = np.ones(self.span - p)
+        return {
+            **found,
+            "start_coefficients": coefficients,
+            "start_intercept": np.concatenate([intercepts, drift[0] * rest]),
+            "start_variance": np.concatenate([variances, variance * rest]),
+        }
 
-    def _choose_order(self, y: Tensor) -> int:
+    def _choose_order(self, y: np.ndarray) -> int:
         """Return the order with the least criterion; the last column of one QR decomposition has the squares of all."""
         terms = len(term_names(self.trend, self.period))
         top = min(self.span, int(12 * (len(y) / 100) ** 0.25), (len(y) - 2 - terms) // 3)
         if top < 1:
             return 0
-        levels = deterministic(self.trend, self.period, torch.arange(top, len(y), device=y.device)).T
-        target = y[top:, None]
-        r = torch.linalg.qr(torch.cat([levels, lagged(y, list(range(1, top + 1))), target], 1), mode="r")[1]
+        levels = torch.from_numpy(deterministic(self.trend, self.period, np.arange(top, len(y)))).T
+        series = torch.from_numpy(y)
+        target = series[top:, None]
+        r = torch.linalg.qr(torch.cat([levels, lagged(series, list(range(1, top + 1))), target], 1), mode="r")[1]
         squares = r[:, -1].square().flip(0).cumsum(0).flip(0)[terms:]  # of the residuals of order 0, 1, ...
         n = len(target)
         price = PRICES[self.criterion](n)
-        tiny = torch.finfo(y.dtype).tiny
+        tiny = torch.finfo(r.dtype).tiny
         return int((n * torch.log((squares / n).clamp(min=tiny)) + price * torch.arange(top + 1)).argmin())
 
     def _line(self, slope: Tensor, seasons: Tensor, n: int, ahead: int = 0) -> Tensor:

@@ -56,7 +56,8 @@ def exact_likelihood(y: Tensor, p: int) -> tuple[Tensor, Tensor, Tensor]:
     The partial autocorrelations, through tanh, and the mean are free; the variance is concentrated out (Box and
     Jenkins, 1970; Jones, 1980). L-BFGS starts from conditional least squares where that is stationary.
     """
-    partial = partial_autocorrelations(least_squares(y, range(1, p + 1)).phi)
+    first = least_squares(y.cpu().numpy(), range(1, p + 1)).phi
+    partial = partial_autocorrelations(torch.from_numpy(first).to(y))
     if partial is None:
         partial = torch.cat([y.new_full((1,), 0.9), y.new_zeros(p - 1)])
     with torch.enable_grad():

@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 __all__ = ["TRENDS", "Regression", "deterministic", "least_squares", "term_names"]
 
@@ -38,10 +36,10 @@ class Regression:
         rows: number of rows that were regressed.
     """
 
-    terms: Tensor
-    phi: Tensor
-    variance: Tensor
-    errors: Tensor
+    terms: np.ndarray
+    phi: np.ndarray
+    variance: float
+    errors: np.ndarray
     rows: int
 
 
@@ -51,20 +49,20 @@ def term_names(trend: str, period: int | None) -> list[str]:
     return names + [f"s({j},{period})" for j in range(2 if "c" in trend else 1, (period or 0) + 1)]
 
 
-def deterministic(trend: str, period: int | None, times: Tensor) -> Tensor:
-    """Return the terms of the time at ``times`` (n,), whole numbers from 0, as rows (terms, n) in float64."""
-    parts = []
+def deterministic(trend: str, period: int | None, times: np.ndarray) -> np.ndarray:
+    """Return the terms of the time at ``times`` (n,), whole numbers from 0, as rows (terms, n)."""
+    rows = np.empty((len(term_names(trend, period)), len(times)))
     if "c" in trend:
-        parts.append(times.new_ones(1, len(times), dtype=torch.float64))
+        rows[0] = 1
     if "t" in trend:
-        parts.append((times + 1.0).double()[None])
+        rows[int("c" in trend)] = times + 1
     if period is not None:
-        seasons = torch.arange("c" in trend, period, device=times.device)
-        parts.append((times % period == seasons[:, None]).double())
-    return torch.cat(parts) if parts else times.new_zeros(0, len(times), dtype=torch.float64)
+        seasons = np.arange(int("c" in trend), period)
+        rows[len(rows) - len(seasons) :] = times % period == seasons[:, None]
+    return rows
 
 
-def least_squares(y: Tensor, lags: Sequence[int], trend: str = "c", period: int | None = None) -> Regression:
+def least_squares(y: np.ndarray, lags: Sequence[int], trend: str = "c", period: int | None = None) -> Regression:
     """Regress the rows of y (T,) after the largest lag on the terms of the time and on their lags.
 
     Args:
@@ -77,11 +75,10 @@ def least_squares(y: Tensor, lags: Sequence[int], trend: str = "c", period: int 
     count, n = len(names), len(y) - first
     # the terms whose sum is 1 everywhere, if any: they bear the level of the series
     bears = np.array([float(name == "const" or ("c" not in trend and name.startswith("s("))) for name in names])
-    z = y.detach().cpu().numpy()
-    level = float(z[first:].mean()) if bears.any() else 0.0
-    z = z - level
+    level = float(y[first:].mean()) if bears.any() else 0.0
+    z = y - level
     rows = np.empty((count + len(lags) + 1, n))
-    rows[:count] = deterministic(trend, period, torch.arange(first, len(y))).numpy()
+    rows[:count] = deterministic(trend, period, np.arange(first, len(y)))
     for row, lag in enumerate([*lags, 0], count):
         rows[row] = z[first - lag : len(z) - lag]
     solution, inverse, squares = _solve(rows)
@@ -95,8 +92,7 @@ def least_squares(y: Tensor, lags: Sequence[int], trend: str = "c", period: int 
     phi = np.zeros(first)
     phi[[lag - 1 for lag in lags]] = taken
     errors = np.sqrt(squares / n * inverse.diagonal())
-    found = [torch.from_numpy(part).to(y) for part in (terms, phi, errors)]
-    return Regression(found[0], found[1], y.new_tensor(squares / n), found[2], n)
+    return Regression(terms, phi, squares / n, errors, n)
 
 
 def _solve(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
