@@ -220,6 +220,9 @@ def test_rows_that_do_not_say_their_time_are_refused(run):
         fit.log_likelihood(data.test)
     with pytest.raises(InputError, match="give time="):
         evaluate(fit, np.asarray(data.test))
+    other = hexad.load_data(series(100, seed=3, level=1e3).numpy()[:, None], layout="series", step=0)
+    with pytest.raises(InputError, match="give time="):
+        evaluate(fit, other)
     with pytest.raises(InputError, match="give time="):
         fit.score_outliers(data.test)
     assert len(fit.score_outliers(data.test, "typicality", time=240)) == len(data.test)
