@@ -153,9 +153,8 @@ def _(small: bool) -> Contest:
     )
 
 
-@task("ar-fit")
-def _(small: bool) -> Contest:
-    rows = 300 if small else 2_000
+def _ar_fit(small: bool, rows: int) -> Contest:
+    rows = 300 if small else rows
     noise, y = np.random.default_rng(0).standard_normal(rows), np.zeros(rows)
     for t in range(2, rows):
         y[t] = 0.6 * y[t - 1] - 0.3 * y[t - 2] + noise[t]
@@ -173,3 +172,7 @@ def _(small: bool) -> Contest:
         work="fit",
         repeats=31,
     )
+
+
+task("ar-fit")(lambda small: _ar_fit(small, 2_000))
+task("ar-fit-long")(lambda small: _ar_fit(small, 10_000))

@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +31,11 @@ __all__ = [
     "Imputer",
     "LowerBound",
     "Score",
+    "Timed",
     "Trajectory",
     "Validation",
     "Vital",
+    "at_time",
 ]
 
 
@@ -371,6 +373,23 @@ class Score(ABC):
         """Return the score of records x at times t (batch,), shaped as x."""
 
 
+class Timed(ABC):
+    """A model of a series whose law may depend on the time of a row, beside the rows before it.
+
+    A batch is consecutive rows. Its first is at time 0, which is the time of the first training row; it is at another
+    for what :meth:`at` returns. The splits of a series follow each other.
+    """
+
+    @property
+    @abstractmethod
+    def timed(self) -> bool:
+        """Whether the law depends on the time."""
+
+    @abstractmethod
+    def at(self, time: int) -> Self:
+        """Return the same model, on the same tensors, whose rows begin at ``time``."""
+
+
 class Imputer(ABC):
     """A model that draws any columns given any others, from p(missing | observed)."""
 
@@ -424,3 +443,8 @@ class Decider(ABC):
             search: one of ``searches``; None: the first.
             generator: of searches that draw.
         """
+
+
+def at_time(model: GenerativeModel, time: int) -> GenerativeModel:
+    """Return the model whose rows begin at ``time``, which is the model itself where time is nothing to it."""
+    return model.at(time) if isinstance(model, Timed) and model.timed else model

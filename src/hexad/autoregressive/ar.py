@@ -1,40 +1,33 @@
-r"""AR(p): the linear autoregression of a series.
+r"""AR(p): the linear autoregression of a series, with terms of the time.
 
-.. math:: y_t = c + \sum_{i=1}^{p} \phi_i\, y_{t-i} + \varepsilon_t, \qquad \varepsilon_t \sim N(0, \sigma^2)
+.. math:: y_t = d_t + \sum_{i=1}^{p} \phi_i\, y_{t-i} + \varepsilon_t, \qquad \varepsilon_t \sim N(0, \sigma^2)
 
-*Conditional least squares* maximises the likelihood of the rows after the first p given those. The *exact* likelihood
-has the first p rows too, under the stationary law. With the partial autocorrelations :math:`r_m`, Durbin and
-Levinson's recursion gives the best predictors of all orders,
-
-.. math:: \phi^{(m)}_m = r_m, \quad \phi^{(m)}_i = \phi^{(m-1)}_i - r_m \phi^{(m-1)}_{m-i}, \quad
-    v_m = v_{m-1} (1 - r_m^2), \quad v_p = \sigma^2,
-
-so row t < p has the conditional :math:`N(\mu + \sum_{i \le t} \phi^{(t)}_i (y_{t-i} - \mu), v_t)` given the rows
-before it, and the series is stationary exactly where all :math:`|r_m| < 1`.
+The drift :math:`d_t` is a constant, or also a trend and the dummies of seasons
+(:mod:`~hexad.autoregressive.regression`). *Conditional least squares* maximises the likelihood of the rows after the
+first p given those. The *exact* likelihood has the first p rows too, under the stationary law around the mean path
+(:mod:`~hexad.autoregressive.start`).
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hexad.autoregressive.base import Forecaster
 from hexad.autoregressive.heads import gaussian_log_mass, snap
-from hexad.autoregressive.linear import (
-    burg,
-    exact_likelihood,
-    lagged,
-    least_squares,
-    levinson,
-    partial_autocorrelations,
-    yule_walker,
-)
+from hexad.autoregressive.linear import burg, exact_likelihood, lagged, yule_walker
+from hexad.autoregressive.regression import TRENDS, deterministic, least_squares, term_names
+from hexad.autoregressive.start import mean_path, stationary_start, window_start
+from hexad.autoregressive.summary import Summary, summarise
 from hexad.checks import InputError, choose
 from hexad.event import Event
-from hexad.model import Density, Trajectory
+from hexad.model import Density, Timed, Trajectory
 from hexad.randomness import fresh
 
 __all__ = ["AR"]
@@ -47,24 +40,30 @@ PRICES: dict[str, Callable[[int], float]] = {  # of a coefficient, from the numb
 }
 
 
-class AR(Density, Forecaster):
+class AR(Density, Forecaster, Timed):
     r"""An AR(p) a column of a series, the columns independent of each other; closed form, in float64.
 
     A record is one time, (D,); what is called a batch elsewhere is a series (T, D) in time order, and ``log_prob``
     splits its exact joint log density over its times: row t is given all rows before it. The first rows follow the
-    stationary law where the coefficients are stationary; otherwise the Gaussian fitted to all training windows of p
-    rows. Columns with a recorded step have the mass of their cell in each conditional. :meth:`prepare` is the whole
-    fit, and can be called again on a longer series. The buffers are float64 and are to stay so.
+    stationary law around their mean where the coefficients are stationary; otherwise the Gaussian fitted to all
+    training windows of p rows, of a trend or seasons after these were taken off by least squares. Columns with a
+    recorded step have the mass of their cell in each conditional. :meth:`prepare` is the whole fit, and can be called
+    again on a longer series. The buffers are float64 and are to stay so.
+
+    Time 0 is the first row of the series that was fitted. With a trend or seasons the law depends on the time: the
+    first row of a batch, of a history or of a sample stands at time 0, and at another for ``model.at(time)``.
 
     Args:
         event: a real event of layout ``series`` and shape (D,).
         order: p; or the lags to take, such as ``[1, 11, 12]``; or None: p a column by ``criterion``.
-        method: ``cls`` (conditional least squares); or, where ``order`` is no list, ``exact`` (the exact Gaussian
-            likelihood), ``yule-walker`` or ``burg``.
+        method: ``cls`` (conditional least squares); or, where ``order`` is no list and the drift is a constant,
+            ``exact`` (the exact Gaussian likelihood), ``yule-walker`` or ``burg``.
         criterion: ``bic``, ``hqic`` (Hannan and Quinn, 1979) or ``aic``, over the orders from 0 on the rows that all of
             them have in common.
         max_order: the largest order that the criterion may choose; in n rows at most :math:`12 (n/100)^{1/4}`
             (Schwert, 1989).
+        trend: of the drift: ``n`` (none), ``c`` (a constant), ``t`` (a trend) or ``ct``.
+        period: rows in a period, at least 2, whose seasons have a level each; None: no seasons.
 
     Raises:
         InputError: an option is out of its range, or the event is not a real series.
@@ -72,6 +71,7 @@ class AR(Density, Forecaster):
 
     players: tuple[str, ...] = ()
     couples_batch = True
+    time = 0
 
     coefficients: Tensor
     intercept: Tensor
@@ -80,9 +80,15 @@ class AR(Density, Forecaster):
     mean: Tensor
     anchor: Tensor
     widths: Tensor
+    errors: Tensor
+    rows: Tensor
     start_coefficients: Tensor
     start_intercept: Tensor
     start_variance: Tensor
+    slope: Tensor
+    seasons: Tensor
+    path_slope: Tensor
+    path_seasons: Tensor
 
     def __init__(
         self,
@@ -91,6 +97,8 @@ class AR(Density, Forecaster):
         method: str = "cls",
         criterion: str = "bic",
         max_order: int = 32,
+        trend: str = "c",
+        period: int | None = None,
     ) -> None:
         super().__init__(event)
         if event.kind != "real" or len(event.shape) != 1:
@@ -102,87 +110,217 @@ class AR(Density, Forecaster):
             raise InputError(f"order {order!r}: expected a number of lags, or a list of lags of at least 1")
         self.method = choose(method, ("cls", *FULL), "method")
         self.criterion = choose(criterion, PRICES, "criterion")
+        self.trend, self.period = choose(trend, TRENDS, "trend"), period
+        if period is not None and period < 2:
+            raise InputError(f"period {period!r}: expected the number of rows in a period, at least 2, or none")
         if self.method in FULL and not (order is None or isinstance(order, int)):
             raise InputError(f"method {self.method!r} takes order as a number; give method=cls for a list of lags")
-        dims, self.span = event.dims, max_order if self.lags is None else max([1, *self.lags])
-        shapes = {
-            "coefficients": (dims, self.span),  # column i - 1 is that of lag i
+        if self.method in FULL and (trend != "c" or period is not None):
+            raise InputError(f"method {self.method!r} has a constant alone; give method=cls for a trend or a period")
+        self._make_buffers(max_order if self.lags is None else max([1, *self.lags]))
+
+    def _make_buffers(self, span: int) -> None:
+        dims, self.span, terms = self.event.dims, span, len(term_names(self.trend, self.period))
+        shapes: dict[str, tuple[int, ...]] = {
+            "coefficients": (dims, span),  # column i - 1 is that of lag i
             "intercept": (dims,),
             "variance": (dims,),
             "mean": (dims,),
             "anchor": (dims,),
-            "start_coefficients": (dims, self.span, self.span),  # of row t on row s < t
-            "start_intercept": (dims, self.span),
-            "start_variance": (dims, self.span),
+            "errors": (dims, terms + span),
+            "start_coefficients": (dims, span, span),  # of row t on row s < t
+            "start_intercept": (dims, span),
+            "start_variance": (dims, span),
         }
+        if self.timed:
+            levels = (dims, self.period or 1)
+            shapes |= {"slope": (dims,), "seasons": levels, "path_slope": (dims,), "path_seasons": levels}
         for name, shape in shapes.items():
             fill = torch.ones if "variance" in name else torch.zeros
             self.register_buffer(name, fill(shape, dtype=torch.float64))
-        self.register_buffer("orders", torch.zeros(dims, dtype=torch.long))
-        self.register_buffer("widths", event.widths, persistent=False)
+        for name in ("orders", "rows"):  # p, and the rows that were regressed
+            self.register_buffer(name, torch.zeros(dims, dtype=torch.long))
+        self.register_buffer("widths", self.event.widths, persistent=False)
+
+    @property
+    def timed(self) -> bool:
+        """Whether there is a trend or a period."""
+        return "t" in self.trend or self.period is not None
+
+    def at(self, time: int) -> Self:
+        """Return the same model, on the same tensors, whose rows begin at ``time``."""
+        view = copy.copy(self)
+        view.time = time
+        return view
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Fit every column on the series x (T, D).
+        """Fit every column on the series x (T, D), whose first row is time 0.
 
         Raises:
-            InputError: too few rows for the order.
+            InputError: too few rows for the order, or a column is constant.
         """
-        x = x.to(self.mean)
-        self.mean.copy_(x.mean(0))
-        self.anchor.copy_(x[0])
-        for column, y in enumerate(x.T):
-            self._fit(column, y)
+        series = x.to(self.mean).T.contiguous().cpu().numpy()
+        for column, y in enumerate(series):
+            if y.min() == y.max():
+                which = f"column {column} of the series" if len(series) > 1 else "the series"
+                raise InputError(f"ar: {which} is constant, {y[0]:g} in all {len(y)} rows; leave it out")
+        found = [self._fit(y) for y in series]
+        for name in found[0]:
+            getattr(self, name).copy_(torch.from_numpy(np.array([column[name] for column in found])))
 
-    def _fit(self, column: int, y: Tensor) -> None:
+    def _fit(self, y: np.ndarray) -> dict[str, Any]:
+        """Return what one column y (T,) gives to each buffer."""
         lags = list(range(1, self._choose_order(y) + 1)) if self.lags is None else self.lags
-        p = max([0, *lags])
-        if len(y) < 2 * p + 3:
-            raise InputError(f"ar: {len(y)} rows are too few for lags up to {p}; at least {2 * p + 3} are needed")
-        scale = y.var(correction=0)
-        floor = 1e-12 * torch.where(scale > 0, scale, 1)  # of variances: a series without noise keeps a density
+        p, names = max([0, *lags]), term_names(self.trend, self.period)
+        least = 2 * p + 2 + len(names)
+        if len(y) < least:
+            raise InputError(f"ar: {len(y)} rows are too few for lags up to {p}; at least {least} are needed")
+        mean = float(y.mean())
+        centred = y - mean
+        floor = 1e-12 * float(centred @ centred) / len(y)  # of variances: a series without noise keeps a density
+        coefficients, errors = np.zeros(self.span), np.zeros(len(names) + self.span)
         if self.method in FULL:
-            intercept, phi, variance = FULL[self.method](y, p)
+            constant, whole, noise = FULL[self.method](torch.from_numpy(y), p)
+            terms, phi, variance, rows = constant.numpy()[None], whole.numpy(), float(noise), len(y)
         else:
-            intercept, phi, variance = least_squares(y, lags)
-        variance = variance.clamp(min=floor)
-        start = stationary_start(intercept, phi, variance) or window_start(y, p, floor)
-        self.orders[column] = p
-        self.coefficients[column] = 0
-        self.coefficients[column, :p] = phi
-        self.intercept[column], self.variance[column] = intercept, variance
-        self.start_coefficients[column] = 0
-        for t in range(self.span):
-            # rows that have p before them are as all later ones
-            a, b, v = (phi, intercept, variance) if t >= p else (start[0][t], start[1][t], start[2][t])
-            self.start_coefficients[column, t, t - len(a) : t] = a.flip(0)
-            self.start_intercept[column, t], self.start_variance[column, t] = b, v
+            fit = least_squares(y, lags, self.trend, self.period)
+            terms, phi, variance, rows = fit.terms, fit.phi, fit.variance, fit.rows
+            errors[[*range(len(names)), *(len(names) - 1 + lag for lag in lags)]] = fit.errors
+        coefficients[:p] = phi
+        variance = max(variance, floor)
+        drift = self._parts(terms)
+        return {
+            "mean": mean,
+            "anchor": y[0],
+            "orders": p,
+            "rows": rows,
+            "coefficients": coefficients,
+            "errors": errors,
+            "variance": variance,
+            "intercept": drift[0],
+            **({"slope": drift[1], "seasons": drift[2]} if self.timed else {}),
+            **self._start(y, phi, variance, drift, floor),
+        }
 
-    def _choose_order(self, y: Tensor) -> int:
+    def _parts(self, terms: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Return constant, slope and seasons (period or 1,) of the coefficients of the terms of the time."""
+        seasons, constant = np.zeros(self.period or 1), int("c" in self.trend)
+        if self.period is not None:
+            seasons[constant:] = terms[len(terms) - self.period + constant :]
+        return terms[0] if constant else 0.0, terms[constant] if "t" in self.trend else 0.0, seasons
+
+    def _start(
+        self, y: np.ndarray, phi: np.ndarray, variance: float, drift: tuple[float, float, np.ndarray], floor: float
+    ) -> dict[str, Any]:
+        """Return what the law of the first rows gives to its buffers."""
+        p, found = len(phi), {}
+        start = stationary_start(0.0 if self.timed else drift[0] / (1 - phi.sum()), phi, variance)
+        if self.timed:
+            if start is not None:
+                slope, seasons = mean_path(*drift, phi)
+            else:
+                constant, slope, seasons = self._parts(least_squares(y, [], self.trend, self.period).terms)
+                seasons = constant + seasons
+            found = {"path_slope": slope, "path_seasons": seasons}
+            times = np.arange(len(y))
+            y = y - slope * (times + 1) - seasons[times % len(seasons)]
+        first, intercepts, variances = window_start(y, p, floor) if start is None else start
+        # rows that have p before them are as all later ones
+        coefficients = np.zeros((self.span, self.span))
+        coefficients[:p, :p] = first
+        for t in range(p, self.span):
+            coefficients[t, t - p : t] = phi[::-1]
+        rest = np.ones(self.span - p)
+        return {
+            **found,
+            "start_coefficients": coefficients,
+            "start_intercept": np.concatenate([intercepts, drift[0] * rest]),
+            "start_variance": np.concatenate([variances, variance * rest]),
+        }
+
+    def _choose_order(self, y: np.ndarray) -> int:
         """Return the order with the least criterion; the last column of one QR decomposition has the squares of all."""
-        top = min(self.span, int(12 * (len(y) / 100) ** 0.25), (len(y) - 3) // 3)
+        terms = len(term_names(self.trend, self.period))
+        top = min(self.span, int(12 * (len(y) / 100) ** 0.25), (len(y) - 2 - terms) // 3)
         if top < 1:
             return 0
-        design = lagged(y, list(range(1, top + 1)))
-        ones, target = torch.ones_like(design[:, :1]), y[top:, None]
-        r = torch.linalg.qr(torch.cat([ones, design, target], 1), mode="r")[1]
-        squares = r[:, -1].square().flip(0).cumsum(0).flip(0)[1:]  # of the residuals of order 0, 1, ...
+        levels = torch.from_numpy(deterministic(self.trend, self.period, np.arange(top, len(y)))).T
+        series = torch.from_numpy(y)
+        target = series[top:, None]
+        r = torch.linalg.qr(torch.cat([levels, lagged(series, list(range(1, top + 1))), target], 1), mode="r")[1]
+        squares = r[:, -1].square().flip(0).cumsum(0).flip(0)[terms:]  # of the residuals of order 0, 1, ...
         n = len(target)
         price = PRICES[self.criterion](n)
-        tiny = torch.finfo(y.dtype).tiny
+        tiny = torch.finfo(r.dtype).tiny
         return int((n * torch.log((squares / n).clamp(min=tiny)) + price * torch.arange(top + 1)).argmin())
+
+    def _line(self, slope: Tensor, seasons: Tensor, n: int, ahead: int = 0) -> Tensor:
+        """Return a trend and seasons at n times from ``time + ahead`` on, (n, D)."""
+        times = torch.arange(n, device=slope.device) + (self.time + ahead)
+        return (times + 1.0).to(slope)[:, None] * slope + seasons.T[times % seasons.shape[1]]
+
+    def _drift(self, n: int, ahead: int = 0) -> Tensor:
+        """Return what the lags do not give of n rows from ``time + ahead`` on, (n, D)."""
+        if not self.timed:
+            return self.intercept.expand(n, -1)
+        return self.intercept + self._line(self.slope, self.seasons, n, ahead)
+
+    def _start_drift(self, n: int) -> Tensor:
+        """Return the same of the first n rows, n at most ``span``, given the rows before them alone."""
+        start = self.start_intercept[:, :n].T
+        if not self.timed:
+            return start
+        path = self._line(self.path_slope, self.path_seasons, n)
+        own = start + path - torch.einsum("dts,sd->td", self.start_coefficients[:, :n, :n], path)
+        early = torch.arange(n, device=path.device)[:, None] < self.orders
+        return torch.where(early, own, self._drift(n))
 
     def _conditionals(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and variance of each row of x (T, D) given the rows before it, each (T, D)."""
         first = min(self.span, len(x))
         head = torch.einsum("dts,sd->td", self.start_coefficients[:, :first, :first], x[:first])
-        mean, variance = [head + self.start_intercept[:, :first].T], [self.start_variance[:, :first].T]
+        mean, variance = [head + self._start_drift(first)], [self.start_variance[:, :first].T]
         if len(x) > first:
-            rest = self.intercept.expand(len(x) - first, -1).clone()
+            rest = self._drift(len(x) - first, first).clone()
             for lag in range(1, self.span + 1):
                 rest.addcmul_(x[first - lag : len(x) - lag], self.coefficients[:, lag - 1])
             mean.append(rest)
             variance.append(self.variance.expand_as(rest))
         return torch.cat(mean), torch.cat(variance)
+
+    def summary(self, column: int = 0, name: str = "y") -> Summary:
+        """Return what least squares say of a column: coefficients, standard errors, log-likelihood and criteria.
+
+        Args:
+            column: which.
+            name: what the lags are called by.
+
+        Raises:
+            InputError: there is no such column, it was not fitted, or not by ``cls``.
+        """
+        if self.method != "cls":
+            raise InputError(f"summary: standard errors are those of method=cls, this model's is {self.method}")
+        if not 0 <= column < self.event.dims:
+            raise InputError(f"summary: column {column!r}, expected a number from 0 to {self.event.dims - 1}")
+        if not self.rows[column]:
+            raise InputError("summary: the model was not fitted; call prepare")
+        terms, p = term_names(self.trend, self.period), int(self.orders[column])
+        lags = list(range(1, p + 1)) if self.lags is None else self.lags
+        values = {"const": self.intercept[column]}
+        if self.timed:
+            values["trend"] = self.slope[column]
+            values |= {f"s({j},{self.period})": level for j, level in enumerate(self.seasons[column], 1)}
+        zero = self.intercept.new_zeros(0)
+        levels = torch.stack([values[term] for term in terms]) if terms else zero
+        taken = [lag - 1 for lag in lags]
+        return summarise(
+            f"AR({p}) of {name} by conditional least squares",
+            [*terms, *(f"{name}.L{lag}" for lag in lags)],
+            torch.cat([levels, self.coefficients[column, taken]]),
+            self.errors[column, [*range(len(terms)), *(len(terms) + lag for lag in taken)]],
+            float(self.variance[column]),
+            int(self.rows[column]),
+        )
 
     def roots(self) -> list[Tensor]:
         r"""Return the roots z of :math:`1 - \sum_i \phi_i z^i`, complex (p,) of each column.
@@ -212,19 +350,20 @@ class AR(Density, Forecaster):
         return gaussian_log_mass(x, mean, 0.5 * torch.log(variance), self.widths).sum(1)
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Simulate one series of n consecutive rows, (n, D); columns with a step are on their grid."""
+        """Simulate one series of n consecutive rows, (n, D), from time 0 on; columns with a step are on their grid."""
         noise = torch.randn(
             n, self.event.dims, generator=fresh(generator, self.device), device=self.device, dtype=self.mean.dtype
         )
         noise[: self.span] *= self.start_variance[:, :n].T.sqrt()
         noise[self.span :] *= self.variance.sqrt()
-        recent = self.coefficients.flip(1)
+        recent, drift = self.coefficients.flip(1), self._drift(n)
+        early = self._start_drift(min(n, self.span))
         x = torch.zeros_like(noise)
         for t in range(n):
             if t < self.span:
-                mean = self.start_intercept[:, t] + (self.start_coefficients[:, t, :t] * x[:t].T).sum(1)
+                mean = early[t] + (self.start_coefficients[:, t, :t] * x[:t].T).sum(1)
             else:
-                mean = self.intercept + (recent * x[t - self.span : t].T).sum(1)
+                mean = drift[t] + (recent * x[t - self.span : t].T).sum(1)
             x[t] = snap(mean + noise[t], self.widths, self.anchor)
         return x
 
@@ -239,6 +378,8 @@ class AR(Density, Forecaster):
 
     def forecast(self, history: Tensor, steps: int, level: float = 0.95) -> tuple[Tensor, Tensor, Tensor]:
         r"""Return mean and central interval of the rows after ``history`` (T, D), each (steps, D).
+
+        With a trend or seasons the history is to begin at time 0, or at ``time`` for ``model.at(time)``.
 
         The variance h rows ahead is :math:`\sigma^2\sum_{j<h}\psi_j^2` with :math:`\psi_0 = 1` and
         :math:`\psi_j = \sum_i \phi_i \psi_{j-i}`; that of the coefficients is not in it.
@@ -257,42 +398,12 @@ class AR(Density, Forecaster):
         x[self.span - kept : self.span] = history[len(history) - kept :]
         psi = torch.zeros_like(x)
         psi[self.span] = 1
-        recent = self.coefficients.flip(1)
+        recent, drift = self.coefficients.flip(1), self._drift(steps, len(history))
         for t in range(self.span, self.span + steps):
-            x[t] = self.intercept + (recent * x[t - self.span : t].T).sum(1)
+            x[t] = drift[t - self.span] + (recent * x[t - self.span : t].T).sum(1)
             if t > self.span:
                 psi[t] = (recent * psi[t - self.span : t].T).sum(1)
         mean = x[self.span :]
         deviation = (self.variance * psi[self.span :].square().cumsum(0)).sqrt()
         reach = torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=mean.dtype)).to(mean) * deviation
         return mean, mean - reach, mean + reach
-
-
-Start = tuple[list[Tensor], list[Tensor], list[Tensor]]
-
-
-def stationary_start(intercept: Tensor, phi: Tensor, variance: Tensor) -> Start | None:
-    """Return coefficients, intercepts, variances of the first p rows by the stationary law, None if there is none."""
-    partial = partial_autocorrelations(phi)
-    if partial is None:
-        return None
-    mean = intercept / (1 - phi.sum())
-    predictors = levinson(partial)[:-1]
-    # v_t = sigma^2 / prod over m > t of (1 - r_m^2)
-    variances = variance / (1 - partial.square()).flip(0).cumprod(0).flip(0)
-    return predictors, [mean * (1 - a.sum()) for a in predictors], list(variances)
-
-
-def window_start(y: Tensor, p: int, floor: Tensor) -> Start:
-    """Return the same of the Gaussian fitted to all windows of p rows of y (T,)."""
-    windows = y.unfold(0, p, 1)
-    mean = windows.mean(0)
-    covariance = (windows - mean).T @ (windows - mean) / len(windows)
-    covariance.diagonal().add_(floor)
-    predictors, intercepts, variances = [], [], []
-    for t in range(p):
-        a = torch.linalg.solve(covariance[:t, :t], covariance[:t, t])  # on rows 0 to t - 1
-        predictors.append(a.flip(0))
-        intercepts.append(mean[t] - a @ mean[:t])
-        variances.append((covariance[t, t] - a @ covariance[:t, t]).clamp(min=floor))
-    return predictors, intercepts, variances

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from hexad.autoregressive.regression import least_squares
+
 __all__ = [
     "burg",
     "exact_likelihood",
     "lagged",
-    "least_squares",
     "levinson",
     "partial_autocorrelations",
     "yule_walker",
@@ -26,17 +27,6 @@ def lagged(y: Tensor, lags: Sequence[int]) -> Tensor:
     """Return the rows of y (T,) that are ``lags`` before each row that has them all, (T - max lag, lags)."""
     first = max([0, *lags])
     return torch.stack([y[first - lag : len(y) - lag] for lag in lags], 1) if lags else y.new_zeros(len(y), 0)
-
-
-def least_squares(y: Tensor, lags: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return intercept, coefficients of lag 1 to the largest (0 where not taken) and mean square of the residuals."""
-    first = max([0, *lags])
-    design = torch.cat([torch.ones_like(y[first:, None]), lagged(y, lags)], 1)
-    solution = torch.linalg.lstsq(design, y[first:, None]).solution
-    variance = (y[first:, None] - design @ solution).square().mean()
-    phi = y.new_zeros(first)
-    phi[[lag - 1 for lag in lags]] = solution[1:, 0]
-    return solution[0, 0], phi, variance
 
 
 def levinson(partial: Tensor) -> list[Tensor]:
@@ -66,7 +56,8 @@ def exact_likelihood(y: Tensor, p: int) -> tuple[Tensor, Tensor, Tensor]:
     The partial autocorrelations, through tanh, and the mean are free; the variance is concentrated out (Box and
     Jenkins, 1970; Jones, 1980). L-BFGS starts from conditional least squares where that is stationary.
     """
-    partial = partial_autocorrelations(least_squares(y, range(1, p + 1))[1])
+    first = least_squares(y.cpu().numpy(), range(1, p + 1)).phi
+    partial = partial_autocorrelations(torch.from_numpy(first).to(y))
     if partial is None:
         partial = torch.cat([y.new_full((1,), 0.9), y.new_zeros(p - 1)])
     with torch.enable_grad():

@@ -48,6 +48,7 @@ class Records:
         name: of the data.
         split: ``test``, or ``all`` where every row is used.
         train: training records of the run, (m, \\*shape), or None where they cannot be had.
+        time: of the first record of a series, counted from the first training row; None where it is not known.
     """
 
     x: Tensor
@@ -55,11 +56,12 @@ class Records:
     name: str
     split: str
     train: Tensor | None
+    time: int | None = None
 
     @classmethod
     def of(cls, data: Data, split: str = "test") -> Records:
         """Return a split of the data that a model was trained on."""
-        return cls(data.tensor(split), data.known(split), data.name, split, data.tensor("train"))
+        return cls(data.tensor(split), data.known(split), data.name, split, data.tensor("train"), _first(data, split))
 
     def capped(self, most: int, in_order: bool) -> Records:
         """Return at most ``most`` of the records: consecutive ones of a series, else chosen by their number alone."""
@@ -117,7 +119,7 @@ def measure(fitted: Fitted, records: Records, *, seed: int = 0, by: Yardstick | 
     """
     series = fitted.event.layout == "series"
     scored = records.capped(SCORED, series)
-    likelihood = fitted.try_log_likelihood(scored.x, scored.context, seed)
+    likelihood = fitted.try_log_likelihood(scored.x, scored.context, seed, scored.time)
     by = by or yardstick(fitted.event, records, seed)
     beside = _compared(records, series)
     samples, seconds = _timed_samples(fitted, beside, seed)
@@ -198,7 +200,7 @@ def _timed_samples(fitted: Fitted, beside: Records, seed: int) -> tuple[Tensor, 
         with torch.no_grad():
             fitted.model.sample(2, generator=stream(seed, "warm", device=fitted.model.device))
     start = time.perf_counter()
-    drawn = fitted.sample_tensor(whole, seed, given)
+    drawn = fitted.sample_tensor(whole, seed, given, beside.time or 0)
     seconds = (time.perf_counter() - start) / whole * 1000
     return drawn[:n], seconds
 
@@ -225,7 +227,15 @@ def _records(fitted: Fitted, data: Any, split: str) -> Records:
         if name not in data.context:
             raise InputError(f"{data.name}: no context {name!r}, which the model is conditioned on; add that column")
     context = {name: np.concatenate([data.context[name][part] for part in parts]) for name in names} or None
-    return Records(_nonempty(x), context, data.name, "all" if whole else split, train)
+    own = data.source.get("fingerprint") == fitted.config.data["source"].get("fingerprint")
+    first = _first(data, parts[0]) if own else None
+    return Records(_nonempty(x), context, data.name, "all" if whole else split, train, first)
+
+
+def _first(data: Data, split: str) -> int:
+    """Return the number of the split's first row, where the splits follow each other."""
+    parts = ("train", "valid", "test")
+    return sum(len(data.split(part)) for part in parts[: parts.index(split)])
 
 
 def _nonempty(x: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from hexad.fitted.imputation import Imputed, impute
 from hexad.fitted.outliers import score_outliers
 from hexad.fitted.prediction import predict
 from hexad.likelihood import LogLikelihood
-from hexad.model import GenerativeModel, Trajectory
+from hexad.model import GenerativeModel, Timed, Trajectory, at_time
 from hexad.randomness import stream
 from hexad.recipes import find_recipe, problems, recipe_of
 from hexad.train import Settings, checked_state, checksum, load_weights, read_log, read_tensors, threads_for
@@ -94,6 +94,7 @@ class Fitted:
         top_p: float | None = None,
         prompt: Any = None,
         length: int | None = None,
+        time: int = 0,
     ) -> Any:
         """Return n samples in the user's own types and units.
 
@@ -114,6 +115,7 @@ class Fitted:
             length: of texts and sequences of levels, how long a sample is, the prompt included; None: as in training.
                 Beyond that the model sees the end of what stands there alone, see
                 :meth:`~hexad.autoregressive.Autoregressive.extend`.
+            time: of the first row, for a model of series with a trend or seasons; 0 is the first training row's.
 
         Raises:
             InputError: n is not a positive whole number, the context is missing or not wanted, or an option is out of
@@ -122,13 +124,13 @@ class Fitted:
         decoding = decoding_of(self, temperature, top_k, top_p)
         if prompt is not None or length is not None:
             return extend(self, n, seed, context, decoding, prompt, length)
-        drawn = self.generate(n, seed, context, sampler(self.model, decoding))
+        drawn = self.generate(n, seed, context, sampler(at_time(self.model, time), decoding))
         return self.format.decode(self.preprocessing.decode(drawn.to("cpu")))
 
     @torch.no_grad()
-    def sample_tensor(self, n: int, seed: int | None = None, context: Any = None) -> Tensor:
+    def sample_tensor(self, n: int, seed: int | None = None, context: Any = None, time: int = 0) -> Tensor:
         """Return n samples in the user's units as a tensor, (n, \\*event.shape) in float64."""
-        return self.preprocessing.decode(self.generate(n, seed, context, self.model.sample).to("cpu"))
+        return self.preprocessing.decode(self.generate(n, seed, context, at_time(self.model, time).sample).to("cpu"))
 
     @torch.no_grad()
     def path(self, n: int, seed: int | None = None, context: Any = None) -> Trajectory:
@@ -271,6 +273,7 @@ class Fitted:
         context: Any = None,
         reference: Data | None = None,
         seed: int = 0,
+        time: int | None = None,
     ) -> np.ndarray:
         r"""Return how strange records are to the model, (n,) in float64: higher is stranger.
 
@@ -287,12 +290,13 @@ class Fitted:
             context: for a conditional model, one record of context a record, as for :meth:`sample`.
             reference: for ``typicality``, the data whose validation records are used; None: the run's own, read again.
             seed: of the draws, where there are any.
+            time: as for :meth:`log_likelihood`.
 
         Raises:
             InputError: x is not like the training data; the model has no likelihood (the reason is given); or the
                 run's own data are gone.
         """
-        return score_outliers(self, x, kind, context, reference, seed)
+        return score_outliers(self, x, kind, context, reference, seed, time)
 
     def decide(self, x: Any, search: str | None = None, seed: int = 0, *, progress: bool = False) -> pd.DataFrame:
         """Return the answer of least energy to each question, of a model that is a :class:`~hexad.model.Decider`.
@@ -317,28 +321,38 @@ class Fitted:
         return decide(self, x, search, seed, progress)
 
     @torch.no_grad()
-    def log_likelihood(self, x: Any, context: Any = None, seed: int = 0) -> LogLikelihood:
+    def log_likelihood(self, x: Any, context: Any = None, seed: int = 0, time: int | None = None) -> LogLikelihood:
         """Return log p of each record as the user gave it, with its kind.
 
         Args:
             x: a split, a frame (columns by name), an array or a tensor, in the user's units.
             context: for a conditional model, one record of context a record, as for :meth:`sample`.
             seed: of the draws, where there are any: the same twice is the same answer.
+            time: of the first row of x, for a model of series with a trend or seasons, which has to be told: 0 is the
+                first training row's, and the splits follow each other.
 
         Raises:
-            InputError: x is not like the training data, or the model has no likelihood (the reason is given).
+            InputError: x is not like the training data, the model has no likelihood (the reason is given), or its law
+                depends on the time and none was given.
         """
-        result = self.try_log_likelihood(self.format.encode(x), context, seed)
+        result = self.try_log_likelihood(self.format.encode(x), context, seed, time)
         if result is None:
             raise InputError(f"{self.name} has no likelihood: {self.model.why_no_likelihood}")
         return result
 
     @torch.no_grad()
-    def try_log_likelihood(self, x: Tensor, context: Any = None, seed: int = 0) -> LogLikelihood | None:
+    def try_log_likelihood(
+        self, x: Tensor, context: Any = None, seed: int = 0, time: int | None = None
+    ) -> LogLikelihood | None:
         """Return log p of records that are tensors, (n, \\*event.shape) in the user's units, or None where there is
         none.
         """
-        return self.stated(x, context, seed, self.model.log_likelihood)
+        if time is None and isinstance(self.model, Timed) and self.model.timed:
+            sizes = self.config.data["sizes"]
+            ends = f"{sizes['train']} of the validation and {sizes['train'] + sizes['valid']} of the test split"
+            what = f"{self.name}: with a trend or seasons log p depends on the time, and these rows do not say theirs"
+            raise InputError(f"{what}; give time=, 0 for the first training row's, {ends}")
+        return self.stated(x, context, seed, at_time(self.model, time or 0).log_likelihood)
 
     @torch.no_grad()
     def stated(

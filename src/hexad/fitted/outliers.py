@@ -34,11 +34,17 @@ REFERENCE = 1000  # validation records that the mean and the deviation of log p 
 
 @torch.no_grad()
 def score_outliers(
-    fitted: Fitted, x: Any, kind: str = "likelihood", context: Any = None, reference: Data | None = None, seed: int = 0
+    fitted: Fitted,
+    x: Any,
+    kind: str = "likelihood",
+    context: Any = None,
+    reference: Data | None = None,
+    seed: int = 0,
+    time: int | None = None,
 ) -> np.ndarray:
     """Return what :meth:`Fitted.score_outliers` returns."""
     choose(kind, KINDS, "kind of outlier score")
-    strange = -_log_p(fitted, fitted.format.encode(x), context, seed)
+    strange = -_log_p(fitted, fitted.format.encode(x), context, seed, time)
     if kind == "typicality":
         known = _known(fitted, reference, seed)
         deviation = float(known.std())
@@ -58,16 +64,16 @@ def _known(fitted: Fitted, reference: Data | None, seed: int) -> Tensor:
     rows = np.arange(len(x)) if fitted.model.couples_batch else permutation(len(x))
     rows = np.sort(rows[:REFERENCE])
     context = None if known is None else {name: values[rows] for name, values in known.items()}
-    return _log_p(fitted, x[torch.from_numpy(rows)], context, seed)
+    return _log_p(fitted, x[torch.from_numpy(rows)], context, seed, len(data.train))
 
 
-def _log_p(fitted: Fitted, x: Tensor, context: Any, seed: int) -> Tensor:
+def _log_p(fitted: Fitted, x: Tensor, context: Any, seed: int, time: int | None) -> Tensor:
     """Return log p of records, its bound or estimate, or up to a constant the negative energy, (n,) in float64."""
     model = fitted.model
     if isinstance(model, Energy) and not isinstance(model, Density):
         found = fitted.stated(x, context, seed, _negative_energy(model))
     else:
-        found = fitted.try_log_likelihood(x, context, seed)
+        found = fitted.try_log_likelihood(x, context, seed, time)
     if found is None:
         raise InputError(f"{fitted.name} has no likelihood to score by: {model.why_no_likelihood}")
     bad = found.value.isnan().nonzero()

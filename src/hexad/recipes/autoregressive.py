@@ -113,9 +113,11 @@ def ar(
     method: Literal["cls", "exact", "yule-walker", "burg"] = "cls",
     criterion: Literal["bic", "hqic", "aic"] = "bic",
     max_order: Width = 32,
+    trend: Literal["n", "c", "t", "ct"] = "c",
+    period: Annotated[int, Field(ge=2)] | None = None,
 ) -> AR:
-    """Return an AR(p) a column."""
-    return AR(event, order, method, criterion, max_order)
+    """Return an AR(p) a column, with a constant, a trend, or seasons of a period."""
+    return AR(event, order, method, criterion, max_order, trend, period)
 
 
 def var(
@@ -209,7 +211,7 @@ RECIPES = (
         "ar",
         "autoregressive",
         ar,
-        schemes={"real": "standard"},
+        schemes={"real": "identity"},  # its numbers are in the user's units; least squares in float64 need no others
         layouts=("series",),
         can=("exact log-likelihood", "forecast"),
         closed_form=True,

@@ -108,7 +108,7 @@ class Trainer:
         self.seed, self.folder, self.progress, self.title = seed, folder, progress, title
         self.train = train
         self.batches = Batches(train, context, settings.batch_size, seed)
-        self.validator = Validator(valid, context_valid, encode, measure, seed)
+        self.validator = Validator(valid, context_valid, encode, measure, seed, time=len(train))
         self.players = model.players
         self.generator = torch.Generator(device=model.device)
         self.optimizers: dict[str, GuardedOptimizer] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from hexad.model import GenerativeModel, Validation, Vital
+from hexad.model import GenerativeModel, Validation, Vital, at_time
 from hexad.randomness import stream
 from hexad.train.processes import Processes
 
@@ -29,6 +29,7 @@ class Validator:
         encode: ``f(records, generator)`` gives them in model space.
         measure: what picks checkpoints of a model whose ``validate`` gives None: ``f(model, generator)``.
         seed: of the draws.
+        time: of the first record, for a model of series.
     """
 
     x: Tensor
@@ -36,9 +37,11 @@ class Validator:
     encode: Encode
     measure: Measure | None
     seed: int
+    time: int = 0
 
     def __call__(self, model: GenerativeModel) -> Validation:
         """Return the mean of the model's own validation over at most 4,096 records, or what ``measure`` finds."""
+        model = at_time(model, self.time)
         rows = len(self.x) if model.couples_batch else min(len(self.x), ROWS)
         size = rows if model.couples_batch else CHUNK
         generator = stream(self.seed, "validation", device=model.device)
@@ -59,7 +62,7 @@ class Validator:
         generator = stream(self.seed, "vitals", device=model.device)
         x = self.encode(self.x[:CHECKED], generator)
         context = None if self.context is None else self.context[: len(x)]
-        found = model.vitals(x, context=context, generator=generator)
+        found = at_time(model, self.time).vitals(x, context=context, generator=generator)
         if not found or processes.size == 1:
             return found
         values = torch.tensor([vital.value for vital in found], dtype=torch.float64)
