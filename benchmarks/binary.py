@@ -30,6 +30,7 @@ PLAIN: Candidate = ("made", 3_000, {"hidden": [500], "lr": 2e-3})
 WIDE: Candidate = ("made", 8_000, {"hidden": [1000], "lr": 1e-3, "order": "random"})
 DROPPED: Candidate = ("made", 3_000, {"hidden": [500], "lr": 5e-4, "dropout": 0.5})
 MASKS: Candidate = ("made", 12_000, {"hidden": [500], "lr": 2e-3, "order": "random", "masks": 32})
+COMMITTEE: Candidate = ("made", 4_000, {"hidden": [500], "lr": 2e-3, "order": "random", "networks": 8})
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Table:
     folder: str
     wanted: float
     published: str
-    candidates: tuple[Candidate, ...] = (PLAIN, WIDE, DROPPED, MASKS)
+    candidates: tuple[Candidate, ...] = (PLAIN, WIDE, DROPPED, MASKS, COMMITTEE)
 
 
 TABLES = {

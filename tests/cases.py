@@ -76,6 +76,7 @@ CASES = (
     Case("gan", ("real", "ordinal", "binary"), {"hidden": [32, 32]}),
     Case("made", ("real", "ordinal", "binary"), {"hidden": [64]}),
     Case("made", ("real", "binary"), {"hidden": [64], "masks": 3, "order": "random"}),
+    Case("made", ("real", "binary"), {"hidden": [64], "networks": 2, "order": "random"}),
     Case("nade", ("binary",), {"hidden": 16}),
     Case("fvsbn", ("binary",)),
     Case("eonade", ("binary",), {"hidden": [32], "orders": 2}),

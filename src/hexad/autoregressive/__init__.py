@@ -2,6 +2,7 @@
 
 from hexad.autoregressive.ar import AR
 from hexad.autoregressive.base import Autoregressive, Forecaster
+from hexad.autoregressive.committee import Committee
 from hexad.autoregressive.decoding import Decoding
 from hexad.autoregressive.ensemble import EnsembleMADE
 from hexad.autoregressive.eonade import EoNADE
@@ -20,6 +21,7 @@ __all__ = [
     "NADE",
     "VAR",
     "Autoregressive",
+    "Committee",
     "Decoding",
     "EnsembleMADE",
     "EoNADE",

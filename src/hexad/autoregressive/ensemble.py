@@ -2,33 +2,27 @@ r"""MADE with several masks: one network whose weights serve K orders and connec
 Larochelle, 2015).
 
 Every training step is under one mask, drawn at random; by the concavity of the logarithm what it minimises in the mean
-is no less than :math:`-\log p`. What the model states is the mixture of its members,
-
-.. math:: p(x) = \frac1K \sum_{m=1}^{K} p_m(x),
-
-the mean of their *probabilities*: exact, and exactly the law of its samples.
+is no less than :math:`-\log p`. What the model states is the mixture of its members.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from hexad.autoregressive.base import PARTICLES, drawn, position_labels
-from hexad.autoregressive.imputation import resampled, shares
+from hexad.autoregressive.heads import Head
 from hexad.autoregressive.made import MADE
+from hexad.autoregressive.mixture import AutoregressiveMixture
 from hexad.checks import InputError
-from hexad.model import Density, Imputation, Imputer, Trajectory
 from hexad.nn import IncrementalPass, Masks
 from hexad.randomness import fresh
 
 __all__ = ["EnsembleMADE"]
 
 
-class EnsembleMADE(Density, Imputer):
+class EnsembleMADE(AutoregressiveMixture):
     """The mixture of the MADEs that one network is under several masks.
 
     Args:
@@ -47,6 +41,16 @@ class EnsembleMADE(Density, Imputer):
         self.context = made.context
         self.made = made
         self.masks = Masks(made.network, orders)
+
+    @property
+    def head(self) -> Head:
+        """The law of one column."""
+        return self.made.head
+
+    @property
+    def orders(self) -> Tensor:
+        """The columns in the order of each mask, (K, D)."""
+        return self.masks.orders
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
         """Set the output biases to the columns' marginals, and the dropout where it was left open."""
@@ -69,11 +73,6 @@ class EnsembleMADE(Density, Imputer):
         mask = torch.randint(len(self.masks), (1,), generator=generator, device=x.device)
         return -self._given(x, self.made.shown(x, generator), mask, context)
 
-    def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
-        """Return the log of the mean probability over the members, (batch,); a pass a member."""
-        parts = self.member_log_probs(x, context=context)
-        return torch.logsumexp(parts, 0) - math.log(len(parts))
-
     def member_log_probs(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return log p of each record under each member, (K, batch)."""
         flat, masks = x.flatten(1), torch.arange(len(self.masks), device=x.device)
@@ -86,54 +85,6 @@ class EnsembleMADE(Density, Imputer):
         outputs = network(shown, context, self.masks.factors(network, mask))
         return self.made.head.log_prob(outputs, x).sum(1)
 
-    @torch.no_grad()
-    def impute(
-        self, x: Tensor, *, draws: int = 1, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Imputation:
-        """Return draws of what is NaN: of each member by importance resampling, and of the members by the probability
-        that they give to what is there, by their particles' mean weight.
-        """
-        given = None if context is None else context.repeat_interleave(PARTICLES, 0)
-        flat, generator = x.flatten(1), fresh(generator, self.device)
-        values, sizes, log_p = [], [], []
-        for m, order in enumerate(self.masks.orders):
-            walk = self._walk(m, len(x) * PARTICLES, given)
-            found, there = resampled(self.made.head, order, walk, flat, draws, PARTICLES, generator)
-            assert found.effective is not None
-            values.append(found.values)
-            sizes.append(found.effective)
-            log_p.append(there)
-        share = shares(torch.stack(log_p, 1))
-        pick = torch.multinomial(share, draws, replacement=True, generator=generator).T
-        draw, row = torch.arange(draws, device=pick.device)[:, None], torch.arange(len(x), device=pick.device)
-        chosen = torch.stack(values)[pick, draw, row].unflatten(2, self.event.shape)
-        # of all particles together, each with its member's share
-        effective = 1 / (share**2 / torch.stack(sizes, 1).clamp(min=1e-300)).sum(1)
-        return Imputation(chosen, effective, PARTICLES * len(self.masks))
-
-    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Draw a member a record, then one column after another in its order."""
-        return self._states(n, context, generator, 1)[-1]
-
-    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
-        """Return the record as its columns are drawn, in some 16 states; a column not yet drawn is 0."""
-        labels = position_labels(self.event.dims)
-        return Trajectory(self._states(n, context, generator, len(labels) - 1), "position", labels)
-
-    @torch.no_grad()
-    def _states(self, n: int, context: Tensor | None, generator: torch.Generator | None, parts: int) -> Tensor:
-        """Return the record when k / parts of its columns are drawn, for k = 0 to parts."""
-        dims, draws, device = self.event.dims, self.made.head.draws, self.device
-        u = torch.rand(n, 1 + dims * draws, generator=fresh(generator, device), device=device, dtype=torch.float64)
-        member, uniform = (u[:, 0] * len(self.masks)).long(), u[:, 1:].unflatten(1, (dims, draws))
-        states = torch.zeros(parts + 1, n, dims, device=device, dtype=self.dtype)
-        for m, order in enumerate(self.masks.orders):
-            rows = (member == m).nonzero()[:, 0]
-            if len(rows):
-                walk = self._walk(m, len(rows), None if context is None else context[rows])
-                states[:, rows] = drawn(self.made.head, order, walk, uniform[rows], parts, self.dtype)
-        return states.unflatten(2, self.event.shape)
-
-    def _walk(self, m: int, n: int, context: Tensor | None) -> IncrementalPass:
-        """Return the incremental pass of member m."""
-        return IncrementalPass(self.masks.member(self.made.network, m), n, context)
+    def walk(self, member: int, n: int, context: Tensor | None) -> IncrementalPass:
+        """Return the incremental pass of a member."""
+        return IncrementalPass(self.masks.member(self.made.network, member), n, context)

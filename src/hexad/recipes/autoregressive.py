@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.autoregressive import AR, LSTM, MADE, NADE, VAR, EnsembleMADE, EoNADE, PixelCNN, Transformer
+from hexad.autoregressive import AR, LSTM, MADE, NADE, VAR, Committee, EnsembleMADE, EoNADE, PixelCNN, Transformer
 from hexad.autoregressive.base import column_order
+from hexad.checks import InputError
 from hexad.event import Event
 from hexad.recipes.base import Recipe
 
@@ -26,20 +27,25 @@ def made(
     direct: bool | None = None,
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None,
     masks: Width = 1,
+    networks: Width = 1,
     context: int = 0,
-) -> MADE | EnsembleMADE:
+) -> MADE | EnsembleMADE | Committee:
     """Return a MADE: one wide layer for bits and levels, two for reals; direct links unless they are the bulk.
 
-    Several masks are the mixture of so many of them on the same weights, each in a random order of its own where
-    ``order`` is random.
+    Several masks are the mixture of so many of them on the same weights, several networks that of so many with weights
+    of their own; each in a random order of its own where ``order`` is random.
     """
+    if masks > 1 and networks > 1:
+        raise InputError("made: several masks and several networks do not go together; set one of them to 1")
     if hidden is None:
         hidden = {"binary": (200,), "ordinal": (256,)}.get(event.kind, (128, 128))
     if components is None:
         components = 5 if event.kind == "ordinal" else 16
     if direct is None:
         direct = not hidden or event.dims**2 * (1 if event.kind == "binary" else 3 * max(components, 1)) <= 5_000_000
-    first = MADE(event, hidden, order, components, law, direct, dropout, context)
+    first, *others = (MADE(event, hidden, order, components, law, direct, dropout, context) for _ in range(networks))
+    if others:
+        return Committee([first, *others])
     if masks == 1:
         return first
     return EnsembleMADE(first, [first.order.tolist(), *(column_order(order, event.dims) for _ in range(masks - 1))])
