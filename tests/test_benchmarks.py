@@ -63,7 +63,7 @@ def test_a_row_is_written_and_others_are_kept(tmp_path: Path) -> None:
 
 
 def test_there_is_no_other_section(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected one of published, speed, tables, robustness"):
+    with pytest.raises(ValueError, match="expected one of published, speed, tables, forecasting, robustness"):
         results.record("pace", "first", SPEED, folder=tmp_path)
 
 
