@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+import hexad
 from hexad.autoregressive import AR, DeepAR, WaveNet, neural
 from hexad.checks import InputError
 from hexad.event import Event, Support
@@ -127,3 +128,16 @@ def test_equal_calls_are_equal_forecasts_and_cells_are_kept(make):
         model.forecast(history, 4, 1.5)
     with pytest.raises(InputError, match="at least 1"):
         model.paths(history, 0, 1)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_run_on_windows_resumes_to_the_same_bytes(name, tmp_path):
+    whole, parts = (
+        {"hidden": 4, "rows": 8, "max_order": 3, "span": 4, "lags": (1, 2), "out": tmp_path / out, "progress": False}
+        for out in ("whole", "parts")
+    )
+    hexad.fit(name, "ar2", steps=6, schedule="constant", **whole)
+    hexad.fit(name, "ar2", steps=3, schedule="constant", **parts)
+    hexad.fit(name, "ar2", steps=6, schedule="constant", resume=True, **parts)
+    first, again = ((tmp_path / out / "model.safetensors").read_bytes() for out in ("whole", "parts"))
+    assert first == again
