@@ -141,3 +141,11 @@ def test_a_run_on_windows_resumes_to_the_same_bytes(name, tmp_path):
     hexad.fit(name, "ar2", steps=6, schedule="constant", resume=True, **parts)
     first, again = ((tmp_path / out / "model.safetensors").read_bytes() for out in ("whole", "parts"))
     assert first == again
+
+
+@pytest.mark.parametrize("scaling", ["train", "past"])
+def test_paths_are_shown_all_the_past_that_counts(make, monkeypatch, scaling):
+    model, history = make(2, scaling=scaling, noise=1.0), series(40, 2, 7)
+    kept = model.paths(history, 6, 3, stream(0, "p"))
+    monkeypatch.setattr(type(model), "past", 35)
+    assert float((model.paths(history, 6, 3, stream(0, "p")) - kept).abs().max()) < 1e-10
