@@ -71,6 +71,25 @@ SECTIONS: dict[str, tuple[str, str, dict[str, str]]] = {
             "command": "command",
         },
     ),
+    "forecasting": (
+        "Forecasting",
+        "Forecasts of real series 24 rows ahead in the test split, beside a linear autoregression and the last season. "
+        "Less is better.",
+        {
+            "ours, CRPS": "crps",
+            "AutoReg, CRPS": "crps_ar",
+            "naive, CRPS": "crps_naive",
+            "ours, RMSE": "rmse",
+            "AutoReg, RMSE": "rmse_ar",
+            "naive, RMSE": "rmse_naive",
+            "chosen": "chosen",
+            "protocol": "protocol",
+            "seeds": "seeds",
+            "wall": "wall",
+            "machine": "machine",
+            "command": "command",
+        },
+    ),
     "robustness": (
         "Robustness",
         "What was done to the commands to break them, and what came of it.",

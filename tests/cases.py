@@ -87,6 +87,8 @@ CASES = (
     Case("pixelcnn", ("picture",), {"hidden": 4, "layers": 2, "first": 3, "components": 2}),
     Case("ar", ("series",)),
     Case("var", ("series",)),
+    Case("deepar", ("series",), {"hidden": 8, "rows": 16, "max_order": 4, "span": 8, "lags": [1, 2]}),
+    Case("wavenet", ("series",), {"hidden": 8, "layers": 3, "rows": 16, "max_order": 4, "span": 8, "lags": [1, 2]}),
     Case("ddpm", ("real", "ordinal"), {"hidden": [32, 32], "noise_levels": 50}),
     Case("independent", ("real", "ordinal", "binary")),
     Case("gaussian", ("real", "ordinal")),

@@ -17,6 +17,9 @@ import hexad
 from benchmarks import results
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.contest import TASKS, Contest, run
+from hexad.autoregressive import AR
+from hexad.event import Event
+from hexad.randomness import stream
 
 SPEED: dict[str, Any] = {
     "protocol": "a step",
@@ -63,7 +66,7 @@ def test_a_row_is_written_and_others_are_kept(tmp_path: Path) -> None:
 
 
 def test_there_is_no_other_section(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected one of published, speed, tables, robustness"):
+    with pytest.raises(ValueError, match="expected one of published, speed, tables, forecasting, robustness"):
         results.record("pace", "first", SPEED, folder=tmp_path)
 
 
@@ -220,3 +223,22 @@ def test_a_table_without_a_density_is_a_row_that_says_so(tables: Any, tmp_path: 
     tables.main(["naval-propulsion-plant"])
     row = _tables(tmp_path)["naval-propulsion-plant"]
     assert row["protocol"].startswith("naval-propulsion-plant: columns that are constant on the training rows: x1")
+
+
+def test_forecasts_are_scored_on_the_rows_after_each_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(results.__file__).parent)
+    forecasting = __import__("forecasting")
+    assert forecasting.origins(100, 200, 3) == [100, 138, 176]
+    x = torch.arange(7.0).repeat(30)[:, None].double()
+    crps, squares = forecasting.of_season(7, x, [50, 93])
+    assert crps.shape == (2, 24, 1)
+    assert float(squares.max()) == 0  # a season that repeats itself is foreseen
+    assert float(forecasting.of_season(5, x, [50])[0].min()) > 0
+    linear = AR(Event.of((1,), "real", "series"), order=0)
+    linear.prepare(x)
+    crps, squares = forecasting.of_linear(linear, x, [50, 93])
+    deviation = linear.variance.sqrt()
+    paths = linear.mean + deviation * torch.randn(20_000, 24, 1, generator=stream(0, "p"), dtype=torch.float64)
+    drawn = forecasting.of_paths(paths, x[93:117])
+    assert float((drawn[0] - crps[1]).abs().max()) < 0.1
+    assert float((drawn[1] - squares[1]).abs().max()) < 0.3

@@ -183,6 +183,13 @@ class GenerativeModel(nn.Module, ABC):
         """
         return sum(p.numel() for p in self.parameters())
 
+    @property
+    def window(self) -> int:
+        """Consecutive rows of a series that make one record of a training batch, with one loss; 0: a row is a
+        record.
+        """
+        return 0
+
     def player_parameters(self, player: str) -> Iterable[nn.Parameter]:
         """Return the parameters that ``player`` moves; by default all of them."""
         return self.parameters()

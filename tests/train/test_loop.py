@@ -70,6 +70,19 @@ def test_batches_are_epochs_of_a_permutation(n, size):
     assert n < 7 or not torch.equal(Batches(x, None, size, seed=4)[0][0], other[0][0])
 
 
+def test_windows_are_consecutive_rows_from_every_start_by_the_number_alone():
+    x = torch.arange(12).float()[:, None].expand(-1, 2)
+    batches = Batches(x, None, 4, seed=3, window=5)
+    found = torch.stack([batches[number][0] for number in range(60)])
+    assert found.shape == (60, 4, 5, 2)
+    assert (found.diff(dim=2) == 1).all()
+    assert found[:, :, 0, 0].unique().tolist() == list(range(8))
+    again = Batches(x, None, 4, seed=3, window=5)
+    assert torch.equal(again[41][0], found[41])  # whatever was asked for before
+    assert not torch.equal(Batches(x, None, 4, seed=4, window=5)[41][0], found[41])
+    assert Batches(x, None, 4, seed=3, window=50)[0][0].shape == (4, 12, 2)  # a shorter series is one window
+
+
 def test_a_player_that_moves_twice_has_two_batches():
     seen: dict[str, list[torch.Tensor]] = {"critic": [], "generator": []}
 

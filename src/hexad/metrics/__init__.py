@@ -4,6 +4,7 @@ from hexad.metrics.base import Measure, SampleMetric, Score
 from hexad.metrics.classifier import ClassifierTest
 from hexad.metrics.copies import Copies
 from hexad.metrics.coverage import Coverage
+from hexad.metrics.crps import gaussian_crps, sample_crps
 from hexad.metrics.mmd import KernelDistance
 from hexad.metrics.roc import AUROC, auroc
 from hexad.metrics.yardstick import METRICS, Yardstick
@@ -20,4 +21,6 @@ __all__ = [
     "Score",
     "Yardstick",
     "auroc",
+    "gaussian_crps",
+    "sample_crps",
 ]

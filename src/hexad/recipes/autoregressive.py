@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from hexad.autoregressive import AR, LSTM, MADE, NADE, VAR, Committee, EnsembleMADE, EoNADE, PixelCNN, Transformer
+from hexad.autoregressive import (
+    AR,
+    LSTM,
+    MADE,
+    NADE,
+    VAR,
+    Committee,
+    DeepAR,
+    EnsembleMADE,
+    EoNADE,
+    PixelCNN,
+    Transformer,
+    WaveNet,
+)
 from hexad.autoregressive.base import column_order
 from hexad.checks import InputError
 from hexad.event import Event
@@ -153,6 +166,44 @@ def pixelcnn(
     return PixelCNN(event, hidden, layers, kernel, first, components, context)
 
 
+def deepar(
+    event: Event,
+    *,
+    hidden: Width = 32,
+    layers: Width = 1,
+    skip: Literal["ar", "walk"] = "ar",
+    max_order: Width = 32,
+    lags: tuple[Width, ...] = (1, 2, 3, 12, 24),
+    span: Width = 32,
+    scaling: Literal["train", "past"] = "train",
+    share: bool = True,
+    components: Width = 3,
+    rows: Width = 64,
+) -> DeepAR:
+    """Return a recurrent forecaster."""
+    linear: dict[str, Any] = {"skip": skip, "max_order": max_order, "lags": lags, "span": span, "scaling": scaling}
+    return DeepAR(event, hidden, layers, share=share, components=components, rows=rows, **linear)
+
+
+def wavenet(
+    event: Event,
+    *,
+    hidden: Width = 24,
+    layers: Width = 5,
+    skip: Literal["ar", "walk"] = "ar",
+    max_order: Width = 32,
+    lags: tuple[Width, ...] = (1, 2, 3, 12, 24),
+    span: Width = 32,
+    scaling: Literal["train", "past"] = "train",
+    share: bool = True,
+    components: Width = 3,
+    rows: Width = 64,
+) -> WaveNet:
+    """Return a convolutional forecaster."""
+    linear: dict[str, Any] = {"skip": skip, "max_order": max_order, "lags": lags, "span": span, "scaling": scaling}
+    return WaveNet(event, hidden, layers, share=share, components=components, rows=rows, **linear)
+
+
 RECIPES = (
     Recipe(
         "made",
@@ -230,5 +281,23 @@ RECIPES = (
         layouts=("series",),
         can=("exact log-likelihood", "forecast"),
         closed_form=True,
+    ),
+    Recipe(
+        "deepar",
+        "autoregressive",
+        deepar,
+        schemes={"real": "standard"},
+        layouts=("series",),
+        can=("exact log-likelihood", "forecast"),
+        settings={"lr": 1e-3, "batch_size": 32},
+    ),
+    Recipe(
+        "wavenet",
+        "autoregressive",
+        wavenet,
+        schemes={"real": "standard"},
+        layouts=("series",),
+        can=("exact log-likelihood", "forecast"),
+        settings={"lr": 1e-3, "batch_size": 32},
     ),
 )

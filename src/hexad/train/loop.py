@@ -107,7 +107,7 @@ class Trainer:
         self.model, self.encode, self.budget, self.settings = model, encode, budget, settings
         self.seed, self.folder, self.progress, self.title = seed, folder, progress, title
         self.train = train
-        self.batches = Batches(train, context, settings.batch_size, seed)
+        self.batches = Batches(train, context, settings.batch_size, seed, model.window)
         self.validator = Validator(valid, context_valid, encode, measure, seed, time=len(train))
         self.players = model.players
         self.generator = torch.Generator(device=model.device)
@@ -288,8 +288,14 @@ class Trainer:
             taken[player] += 1
             if number != held:
                 x, context, share = self._batch(number)
-                z, held = self.encode(x, self.generator), number
+                z, held = self._encoded_batch(x), number
             yield player, z, context, share
+
+    def _encoded_batch(self, x: Tensor) -> Tensor:
+        """Return records, or windows of rows, in model space."""
+        if not self.model.window:
+            return self.encode(x, self.generator)
+        return self.encode(x.flatten(0, 1), self.generator).unflatten(0, x.shape[:2])
 
     def _batch(self, number: int) -> tuple[Tensor, Tensor | None, float]:
         """Return this process's records and context of a batch, and what share of the batch they are."""
