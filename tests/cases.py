@@ -76,6 +76,7 @@ CASES = (
     Case("made", ("real", "ordinal", "binary"), {"hidden": [64]}),
     Case("made", ("real", "binary"), {"hidden": [64], "masks": 3, "order": "random"}),
     Case("nade", ("binary",), {"hidden": 16}),
+    Case("rnade", ("real", "ordinal"), {"hidden": 16, "components": 3}),
     Case("fvsbn", ("binary",)),
     Case("eonade", ("binary",), {"hidden": [32], "orders": 2}),
     Case("transformer", ("ordinal", "binary"), {"layers": 1, "heads": 2, "width": 16}),

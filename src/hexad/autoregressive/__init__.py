@@ -7,6 +7,7 @@ from hexad.autoregressive.eonade import EoNADE
 from hexad.autoregressive.made import MADE
 from hexad.autoregressive.nade import NADE
 from hexad.autoregressive.pixelcnn import PixelCNN
+from hexad.autoregressive.rnade import RNADE
 from hexad.autoregressive.transformer import Transformer
 from hexad.autoregressive.var import VAR
 
@@ -14,6 +15,7 @@ __all__ = [
     "AR",
     "MADE",
     "NADE",
+    "RNADE",
     "VAR",
     "Autoregressive",
     "EnsembleMADE",

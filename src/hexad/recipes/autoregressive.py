@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hexad.autoregressive import AR, MADE, NADE, VAR, EnsembleMADE, EoNADE, PixelCNN, Transformer
+from hexad.autoregressive import AR, MADE, NADE, RNADE, VAR, EnsembleMADE, EoNADE, PixelCNN, Transformer
 from hexad.autoregressive.base import column_order
 from hexad.event import Event
 from hexad.recipes.base import Recipe
@@ -54,6 +54,19 @@ def nade(
 ) -> NADE:
     """Return a NADE."""
     return NADE(event, hidden, order, context)
+
+
+def rnade(
+    event: Event,
+    *,
+    hidden: Width = 128,
+    order: Literal["natural", "random"] = "natural",
+    components: Width = 10,
+    law: Literal["logistic", "gaussian"] = "gaussian",
+    context: int = 0,
+) -> RNADE:
+    """Return an RNADE."""
+    return RNADE(event, hidden, order, components, law, context)
 
 
 def fvsbn(event: Event, *, order: Literal["natural", "random"] = "natural", context: int = 0) -> MADE:
@@ -134,7 +147,7 @@ RECIPES = (
         "made",
         "autoregressive",
         made,
-        schemes={"binary": "identity", "ordinal": "identity", "real": "standard"},
+        schemes={"binary": "identity", "ordinal": "identity", "real": "standard", "mixed": "columns"},
         can=("exact log-likelihood", "impute"),
         settings={"lr": 1e-3, "batch_size": 128},
     ),
@@ -145,6 +158,14 @@ RECIPES = (
         schemes={"binary": "identity"},
         can=("exact log-likelihood", "impute"),
         settings={"lr": 3e-3, "batch_size": 128},
+    ),
+    Recipe(
+        "rnade",
+        "autoregressive",
+        rnade,
+        schemes={"real": "standard", "ordinal": "identity", "mixed": "columns"},
+        can=("exact log-likelihood", "impute"),
+        settings={"lr": 1e-3, "batch_size": 128},
     ),
     Recipe(
         "fvsbn",
