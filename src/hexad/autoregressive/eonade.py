@@ -41,7 +41,7 @@ class EoNADE(Density, Imputer):
         context: number of context features, shown to the first layer.
 
     Raises:
-        ValueError: the event is not binary.
+        ValueError: the event is not binary, or there is no hidden layer or order.
     """
 
     orders: Tensor
@@ -49,6 +49,8 @@ class EoNADE(Density, Imputer):
     def __init__(self, event: Event, hidden: Sequence[int] = (500, 500), orders: int = 8, context: int = 0) -> None:
         if event.kind != "binary":
             raise ValueError(f"an order-agnostic NADE takes binary columns, got {event}")
+        if not hidden or orders < 1:
+            raise ValueError(f"an order-agnostic NADE: at least one hidden layer and order, got {hidden} and {orders}")
         super().__init__(event)
         self.context = context
         dims = event.dims
