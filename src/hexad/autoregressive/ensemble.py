@@ -11,24 +11,24 @@ the mean of their *probabilities*: exact, and exactly the law of its samples.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from hexad.autoregressive.base import PARTICLES, drawn, position_labels
+from hexad.autoregressive.base import PARTICLES, drawn
 from hexad.autoregressive.imputation import resampled, shares
 from hexad.autoregressive.made import MADE
+from hexad.autoregressive.orders import OrderMixture
 from hexad.checks import InputError
-from hexad.model import Density, Imputation, Imputer, Trajectory
+from hexad.model import Imputation
 from hexad.nn import IncrementalPass, Masks
 from hexad.randomness import fresh
 
 __all__ = ["EnsembleMADE"]
 
 
-class EnsembleMADE(Density, Imputer):
+class EnsembleMADE(OrderMixture):
     """The mixture of the MADEs that one network is under several masks.
 
     Args:
@@ -69,13 +69,8 @@ class EnsembleMADE(Density, Imputer):
         mask = torch.randint(len(self.masks), (1,), generator=generator, device=x.device)
         return -self._given(x, self.made.shown(x, generator), mask, context)
 
-    def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
-        """Return the log of the mean probability over the members, (batch,); a pass a member."""
-        parts = self.member_log_probs(x, context=context)
-        return torch.logsumexp(parts, 0) - math.log(len(parts))
-
     def member_log_probs(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
-        """Return log p of each record under each member, (K, batch)."""
+        """Return log p of each record under each member, (K, batch); a pass a member."""
         flat, masks = x.flatten(1), torch.arange(len(self.masks), device=x.device)
         shown = self.made.head.embed(flat)
         return torch.stack([self._given(flat, shown, mask, context) for mask in masks.split(1)])
@@ -111,17 +106,8 @@ class EnsembleMADE(Density, Imputer):
         effective = 1 / (share**2 / torch.stack(sizes, 1).clamp(min=1e-300)).sum(1)
         return Imputation(chosen, effective, PARTICLES * len(self.masks))
 
-    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Draw a member a record, then one column after another in its order."""
-        return self._states(n, context, generator, 1)[-1]
-
-    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
-        """Return the record as its columns are drawn, in some 16 states; a column not yet drawn is 0."""
-        labels = position_labels(self.event.dims)
-        return Trajectory(self._states(n, context, generator, len(labels) - 1), "position", labels)
-
     @torch.no_grad()
-    def _states(self, n: int, context: Tensor | None, generator: torch.Generator | None, parts: int) -> Tensor:
+    def states(self, n: int, context: Tensor | None, generator: torch.Generator | None, parts: int) -> Tensor:
         """Return the record when k / parts of its columns are drawn, for k = 0 to parts."""
         dims, draws, device = self.event.dims, self.made.head.draws, self.device
         u = torch.rand(n, 1 + dims * draws, generator=fresh(generator, device), device=device, dtype=torch.float64)
