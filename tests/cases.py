@@ -78,6 +78,7 @@ CASES = (
     Case("made", ("real", "binary"), {"hidden": [64], "masks": 3, "order": "random"}),
     Case("made", ("real", "binary"), {"hidden": [64], "networks": 2, "order": "random"}),
     Case("nade", ("binary",), {"hidden": 16}),
+    Case("rnade", ("real", "ordinal"), {"hidden": 16, "components": 3}),
     Case("fvsbn", ("binary",)),
     Case("eonade", ("binary",), {"hidden": [32], "orders": 2}),
     Case("transformer", ("ordinal", "binary"), {"layers": 1, "heads": 2, "width": 16}),

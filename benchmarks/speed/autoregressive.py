@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
-from hexad.autoregressive import AR, MADE, PixelCNN
+from hexad.autoregressive import AR, MADE, NADE, PixelCNN
 from hexad.event import Event
 
 COLUMNS, BATCH = 784, 100
@@ -63,6 +63,15 @@ class LoopedNADE(nn.Module):
             logits.append(torch.sigmoid(activation) @ self.leave[k] + self.bias[k])
             activation = activation + x[:, k, None] * self.enter[k]
         return torch.stack(logits, 1)
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Tensor:
+        """Return samples, the hidden layer computed from all columns so far at each of them."""
+        x = torch.zeros(n, len(self.bias))
+        for k in range(x.shape[1]):
+            activation = torch.addmm(self.hidden_bias, x[:, :k], self.enter[:k])
+            x[:, k] = torch.bernoulli(torch.sigmoid(torch.sigmoid(activation) @ self.leave[k] + self.bias[k]))
+        return x
 
 
 def _steps(net: nn.Module, records: Tensor, steps: int, counted: int, fused: bool) -> Runner:
@@ -122,6 +131,20 @@ def _(small: bool) -> Contest:
         peer_name="a Python loop over the columns with autograd",
         count=steps,
         repeats=5,
+    )
+
+
+@task("nade-sampling")
+def _(small: bool) -> Contest:
+    hidden, columns = (16, 50) if small else (500, COLUMNS)
+    ours, theirs = NADE(Event.of(columns, "binary"), hidden).eval(), LoopedNADE(columns, hidden)
+    return Contest(
+        f"100 samples of {columns} bits, {hidden} hidden units; peer: the hidden layer from all columns so far",
+        clock(torch.no_grad()(lambda: ours.sample(100))),
+        clock(lambda: theirs.sample(100)),
+        peer_name="the hidden layer computed again at every column",
+        work="call",
+        repeats=7,
     )
 
 

@@ -1,9 +1,9 @@
-"""MADE and NADE: causal, summing to 1, and sampled incrementally as by full passes."""
+"""MADE, NADE and RNADE: causal, summing to 1, and sampled incrementally as by full passes."""
 
 import pytest
 import torch
 
-from hexad.autoregressive import MADE, NADE
+from hexad.autoregressive import MADE, NADE, RNADE
 from hexad.checks import InputError
 from hexad.event import Event, Support
 from hexad.randomness import stream
@@ -12,6 +12,7 @@ from tests.exact import by_full_passes, context_of, records
 BITS = Event.of(10, "binary")
 LEVELS = Event((1, 2, 3), tuple(Support("ordinal", levels=k) for k in (3, 2, 4, 3, 2, 3)))
 REALS = Event((3,), (Support("real"), Support("real", step=0.25), Support("real")))
+MIXED = Event((4,), (Support("real"), Support("binary"), Support("ordinal", levels=3), Support("real", step=0.25)))
 MODELS = {
     "made bits": lambda: MADE(BITS, (16, 16), context=2),
     "made bits, random": lambda: MADE(BITS, (64,), "random", direct=False),
@@ -20,6 +21,10 @@ MODELS = {
     "made softmax": lambda: MADE(LEVELS, (16, 16), "random", components=0, context=2),
     "made reals": lambda: MADE(REALS, (16, 16), components=3),
     "made gaussian": lambda: MADE(REALS, (16,), [2, 0, 1], components=2, law="gaussian", context=2),
+    "made mixed reals": lambda: MADE(MIXED, (32,), "random", components=2, context=2),
+    "rnade reals": lambda: RNADE(REALS, 12, components=2, context=2),
+    "rnade levels": lambda: RNADE(LEVELS, 12, "random", components=2),
+    "rnade mixed reals": lambda: RNADE(MIXED, 12, [2, 0, 3, 1], components=2),
     "nade": lambda: NADE(BITS, 12, context=2),
     "nade, random": lambda: NADE(BITS, 9, "random"),
 }
@@ -212,13 +217,14 @@ def test_made_learns_a_chain_of_bits():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: MADE(Event((2,), (Support("real"), Support("binary")))), "one kind"),
         (lambda: MADE(BITS, (), direct=False), "direct=true"),
         (lambda: MADE(BITS, order="natral"), "did you mean 'natural'"),
         (lambda: MADE(BITS, order=[0, 1]), "permutation of 0 to 9"),
         (lambda: MADE(BITS, dropout=1.0), "below 1"),
         (lambda: MADE(REALS, components=0), "at least 1"),
         (lambda: NADE(REALS), "binary"),
+        (lambda: NADE(BITS, order=[0] * 10), "permutation of 0 to 9"),
+        (lambda: RNADE(REALS, order=[0, 1, 3]), "permutation of 0 to 2"),
     ],
 )
 def test_words_of_errors(make, words):

@@ -98,3 +98,7 @@ def test_missing_columns_are_drawn_exactly():
 def test_what_it_cannot_take_is_said():
     with pytest.raises(ValueError, match="takes binary columns"):
         EoNADE(Event.of(3, "real"))
+    with pytest.raises(ValueError, match=r"at least one hidden layer and order, got \(500, 500\) and 0"):
+        EoNADE(Event.of(3, "binary"), orders=0)
+    with pytest.raises(ValueError, match="at least one hidden layer"):
+        EoNADE(Event.of(3, "binary"), ())

@@ -13,6 +13,7 @@ from hexad.autoregressive.nade import NADE
 from hexad.autoregressive.neural import CausalNetwork, NeuralForecaster
 from hexad.autoregressive.ngram import NGram
 from hexad.autoregressive.pixelcnn import PixelCNN
+from hexad.autoregressive.rnade import RNADE
 from hexad.autoregressive.transformer import Transformer
 from hexad.autoregressive.var import VAR
 from hexad.autoregressive.wavenet import WaveNet
@@ -22,6 +23,7 @@ __all__ = [
     "LSTM",
     "MADE",
     "NADE",
+    "RNADE",
     "VAR",
     "Autoregressive",
     "CausalNetwork",

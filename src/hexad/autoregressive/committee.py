@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from hexad.autoregressive.base import Autoregressive, Walk
 from hexad.autoregressive.heads import Head
-from hexad.autoregressive.mixture import AutoregressiveMixture
+from hexad.autoregressive.orders import WalkMixture
 
 __all__ = ["Committee"]
 
 
-class Committee(AutoregressiveMixture):
+class Committee(WalkMixture):
     """The mixture of several models.
 
     Args:

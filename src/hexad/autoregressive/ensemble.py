@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hexad.autoregressive.heads import Head
 from hexad.autoregressive.made import MADE
-from hexad.autoregressive.mixture import AutoregressiveMixture
+from hexad.autoregressive.orders import WalkMixture
 from hexad.checks import InputError
 from hexad.nn import IncrementalPass, Masks
 from hexad.randomness import fresh
@@ -22,7 +22,7 @@ from hexad.randomness import fresh
 __all__ = ["EnsembleMADE"]
 
 
-class EnsembleMADE(AutoregressiveMixture):
+class EnsembleMADE(WalkMixture):
     """The mixture of the MADEs that one network is under several masks.
 
     Args:

@@ -13,22 +13,21 @@ o_m)`: the mean of their *probabilities*, exactly the law of its samples.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from hexad.autoregressive.base import position_labels
+from hexad.autoregressive.orders import OrderMixture
 from hexad.event import Event
-from hexad.model import Density, Imputation, Imputer, Trajectory, Validation
+from hexad.model import Imputation, Validation
 from hexad.randomness import fresh
 
 __all__ = ["EoNADE"]
 
 
-class EoNADE(Density, Imputer):
+class EoNADE(OrderMixture):
     """A mixture of orders of one network on binary records.
 
     Because any column can be asked for given any others, missing values are drawn exactly: what is observed comes first
@@ -41,7 +40,7 @@ class EoNADE(Density, Imputer):
         context: number of context features, shown to the first layer.
 
     Raises:
-        ValueError: the event is not binary.
+        ValueError: the event is not binary, or there is no hidden layer or order.
     """
 
     orders: Tensor
@@ -49,6 +48,8 @@ class EoNADE(Density, Imputer):
     def __init__(self, event: Event, hidden: Sequence[int] = (500, 500), orders: int = 8, context: int = 0) -> None:
         if event.kind != "binary":
             raise ValueError(f"an order-agnostic NADE takes binary columns, got {event}")
+        if not hidden or orders < 1:
+            raise ValueError(f"an order-agnostic NADE: at least one hidden layer and order, got {hidden} and {orders}")
         super().__init__(event)
         self.context = context
         dims = event.dims
@@ -101,11 +102,10 @@ class EoNADE(Density, Imputer):
         """Return the estimate of E log p(x | o), of the same splits at every validation."""
         return Validation("log_prob, mean over orders", -float(self.loss(x, generator=generator).mean()), "higher")
 
-    def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
-        """Return the log of the mean probability over the orders, (batch,); D steps an order."""
+    def member_log_probs(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
+        """Return log p of each record in each order, (M, batch); D steps an order."""
         flat = x.flatten(1)
-        parts = [self._given(flat, order, context) for order in self.orders]
-        return torch.logsumexp(torch.stack(parts), 0) - math.log(len(parts))
+        return torch.stack([self._given(flat, order, context) for order in self.orders])
 
     def _given(self, x: Tensor, order: Tensor, context: Tensor | None) -> Tensor:
         """Return log p(x | o), (batch,)."""
@@ -129,19 +129,15 @@ class EoNADE(Density, Imputer):
         filled = self._drawn(flat, ranks.argsort(1), uniform, given, 1)[-1]
         return Imputation(filled.view(draws, *x.shape))
 
-    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Draw an order a record, then one column after another."""
-        return self.path(n, context=context, generator=generator).states[-1]
-
     @torch.no_grad()
-    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
-        """Return the record as its columns are drawn, in some 16 states; a column not yet drawn is 0."""
-        dims, labels = self.event.dims, position_labels(self.event.dims)
+    def states(self, n: int, context: Tensor | None, generator: torch.Generator | None, parts: int) -> Tensor:
+        """Return the record when k / parts of its columns are drawn, for k = 0 to parts."""
+        dims = self.event.dims
         u = torch.rand(n, 1 + dims, generator=fresh(generator, self.device), device=self.device, dtype=torch.float64)
         orders = self.orders[(u[:, 0] * len(self.orders)).long()]
         nothing = torch.full((n, dims), torch.nan, device=self.device, dtype=self.dtype)
-        states = self._drawn(nothing, orders, u[:, 1:], context, len(labels) - 1)
-        return Trajectory(torch.stack(states).unflatten(2, self.event.shape), "position", labels)
+        states = self._drawn(nothing, orders, u[:, 1:], context, parts)
+        return torch.stack(states).unflatten(2, self.event.shape)
 
     def _drawn(self, x: Tensor, orders: Tensor, uniform: Tensor, context: Tensor | None, parts: int) -> list[Tensor]:
         """Return x (n, D) with what is NaN drawn, in an order a row, when k / parts of the columns are there."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hexad.autoregressive.base import Autoregressive, Walk, column_order
 from hexad.autoregressive.heads import Bernoulli, Categorical, Head, Mixture
+from hexad.autoregressive.mixed import Mixed
 from hexad.checks import InputError
 from hexad.event import Event
 from hexad.nn import IncrementalPass, MaskedMLP
@@ -19,18 +20,18 @@ __all__ = ["MADE"]
 # With fewer training records a column than the first number ``dropout=None`` means the second. Chosen on validation
 # splits, at so many records a column: mushrooms 18 and power plant 1339 lose by any dropout, DNA 8, digits 20 and red
 # wine 93 win by it.
-_FEW = {"binary": (10, 0.5), "ordinal": (50, 0.3), "real": (200, 0.2)}
+_FEW = {"binary": (10, 0.5), "ordinal": (50, 0.3), "real": (200, 0.2), "mixed": (200, 0.2)}
 
 
 class MADE(Autoregressive):
-    r"""MADE on binary, ordinal or real records, with one order of the columns.
+    r"""MADE on binary, ordinal or real columns, also together, with one order of the columns.
 
     A bit is a Bernoulli variable; a level has the mass of its cell under a mixture, or a softmax; a real column has a
     mixture, of which a column with a recorded step takes the mass of its cell. The output biases start at the columns'
     marginals.
 
     Args:
-        event: what one record is; all columns of one kind.
+        event: what one record is; its columns may be of several kinds, each with its law.
         hidden: widths of the hidden layers; none of them leaves the direct links: a logistic or linear autoregression.
         order: ``natural``, ``random`` (drawn at construction) or a permutation of the columns.
         components: of each mixture; 0, for ordinal columns: a softmax over the levels.
@@ -43,7 +44,7 @@ class MADE(Autoregressive):
         context: number of context features.
 
     Raises:
-        InputError: the columns are of several kinds, an unknown order or law, ``hidden`` empty without ``direct``, or
+        InputError: an unknown order or law, ``hidden`` empty without ``direct``, or
             ``dropout`` out of [0, 1).
     """
 
@@ -60,8 +61,6 @@ class MADE(Autoregressive):
         dropout: float | None = None,
         context: int = 0,
     ) -> None:
-        if event.kind == "mixed":
-            raise InputError(f"MADE takes columns of one kind, got {event}")
         if not hidden and not direct:
             raise InputError("MADE without hidden layers has only its direct links: set direct=true")
         if dropout is not None and not 0 <= dropout < 1:
@@ -126,6 +125,9 @@ class MADE(Autoregressive):
 
 def head_for(event: Event, components: int, law: str) -> Head:
     """Return the law of a column for the event."""
+    if event.kind == "mixed":
+        kinds = list(dict.fromkeys(support.kind for support in event.supports))
+        return Mixed(event, {kind: head_for(Mixed.event_of(event, kind), components, law) for kind in kinds})
     if event.kind == "binary":
         return Bernoulli()
     if components == 0:

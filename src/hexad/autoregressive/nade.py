@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from hexad.autoregressive.base import Autoregressive, Walk, column_order
 from hexad.autoregressive.heads import Bernoulli
+from hexad.autoregressive.running import RunningActivation
 from hexad.event import Event
 
 __all__ = ["NADE"]
 
 
-class NADE(Autoregressive):
+class NADE(RunningActivation):
     r"""NADE on binary records, with the columns in one order.
 
     Args:
@@ -34,74 +34,28 @@ class NADE(Autoregressive):
         ValueError: the event is not binary.
     """
 
-    columns: Tensor
-
     def __init__(
         self, event: Event, hidden: int = 500, order: str | Sequence[int] = "natural", context: int = 0
     ) -> None:
         if event.kind != "binary":
             raise ValueError(f"NADE takes binary columns, got {event}")
-        super().__init__(event, Bernoulli(), context)
-        self.hidden = hidden
-        self.register_buffer("columns", torch.tensor(column_order(order, event.dims)))
-        self.enter = nn.Parameter(torch.randn(event.dims, hidden) * event.dims**-0.5)
+        super().__init__(event, Bernoulli(), hidden, order, context)
         self.leave = nn.Parameter(torch.zeros(event.dims, hidden))
-        self.hidden_bias = nn.Parameter(torch.zeros(hidden))
-        self.bias = nn.Parameter(torch.zeros(event.dims))
-        self.from_context = nn.Linear(context, hidden + event.dims, bias=False) if context else None
-
-    @property
-    def order(self) -> Tensor:
-        """The columns in the order in which they come, (D,)."""
-        return self.columns
-
-    def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Set b to the logits of the columns' frequencies."""
-        with torch.no_grad():
-            self.bias.copy_(self.head.prepare(x.flatten(1))[:, 0])
-
-    def _biases(self, n: int, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return c (n, H) and b (n, D)."""
-        hidden, visible = self.hidden_bias.expand(n, -1), self.bias.expand(n, -1)
-        if self.from_context is None or context is None:
-            return hidden, visible
-        more = self.from_context(context)
-        return hidden + more[:, : self.hidden], visible + more[:, self.hidden :]
 
     def conditionals(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return the logits, (batch, D, 1)."""
-        hidden, visible = self._biases(len(x), context)
+        hidden, visible = self.biases(len(x), context)
         order = self.columns
         columns = x.flatten(1).T[order]
-        logits = _RunningActivation.apply(columns, self.enter[order], self.leave[order], hidden)
-        return visible.index_add(1, order, logits.T)[..., None]
+        logits = _Logits.apply(columns, self.enter[order], self.leave[order], hidden)
+        return visible.index_add(1, order, logits.T[..., None])
 
-    def walk(self, n: int, *, context: Tensor | None = None) -> Walk:
-        """Return the conditionals one by one, with the running activation kept."""
-        return _NADEWalk(self, *self._biases(n, context))
-
-
-class _NADEWalk:
-    """a, moved on by x_k W_k in each step."""
-
-    def __init__(self, model: NADE, hidden: Tensor, visible: Tensor) -> None:
-        self.model, self.activation, self.visible = model, hidden.clone(), visible
-        self.order: list[int] = model.order.tolist()
-        self.known = 0
-
-    def outputs(self) -> Tensor:
-        k = self.order[self.known]
-        return self.visible[:, k, None] + torch.sigmoid(self.activation) @ self.model.leave[k, :, None]
-
-    def push(self, x: Tensor) -> None:
-        self.activation.addmm_(x, self.model.enter[self.order[self.known], None])
-        self.known += 1
-
-    def reorder(self, rows: Tensor) -> None:
-        self.activation, self.visible = self.activation[rows], self.visible[rows]
+    def outputs_of(self, k: int, activation: Tensor) -> Tensor:
+        """Return V_k h_k, (n, 1)."""
+        return torch.sigmoid(activation) @ self.leave[k, :, None]
 
 
-class _RunningActivation(torch.autograd.Function):
+class _Logits(torch.autograd.Function):
     r"""All :math:`V_k\,\sigma(a_k)`, in chunks of columns, with the hidden units computed again in the backward pass.
 
     The units of a chunk, (chunk, batch, H), stay in the cache while all is done with them, and what is kept for the
@@ -127,10 +81,10 @@ class _RunningActivation(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, enter: Tensor, leave: Tensor, start: Tensor) -> Tensor:
         """Return (D, batch) from x (D, batch), W and V (D, H), c (batch, H), the columns in order."""
         starts, outputs = [], []
-        for first in range(0, len(x), _RunningActivation.chunk):
-            k = slice(first, first + _RunningActivation.chunk)
+        for first in range(0, len(x), _Logits.chunk):
+            k = slice(first, first + _Logits.chunk)
             starts.append(start)
-            running = _RunningActivation._activations(x[k], enter[k], start)
+            running = _Logits._activations(x[k], enter[k], start)
             start = running[-1].clone()
             hidden = running[:-1].sigmoid_()
             # a row times a matrix: written as a matrix times a column, the product is seven times slower on a CPU
@@ -146,8 +100,8 @@ class _RunningActivation(torch.autograd.Function):
         grad_x, grad_enter, grad_leave = torch.empty_like(x), torch.empty_like(enter), torch.empty_like(leave)
         behind = torch.zeros_like(starts[0])
         for index in reversed(range(len(starts))):
-            k = slice(index * _RunningActivation.chunk, (index + 1) * _RunningActivation.chunk)
-            hidden = _RunningActivation._activations(x[k], enter[k], starts[index])[:-1].sigmoid_()
+            k = slice(index * _Logits.chunk, (index + 1) * _Logits.chunk)
+            hidden = _Logits._activations(x[k], enter[k], starts[index])[:-1].sigmoid_()
             grad_leave[k] = torch.bmm(grad[k, None], hidden)[:, 0]
             delta = torch.ops.aten.sigmoid_backward(leave[k, None].expand_as(hidden), hidden)
             delta.mul_(grad[k, :, None])

@@ -94,7 +94,7 @@ class _Data(_Form):
 
 
 class _Preprocessing(_Form):
-    scheme: Literal["identity", "standard", "dequantise", "logit", "unit"]
+    scheme: Literal["identity", "standard", "columns", "dequantise", "logit", "unit"]
     shift: list[float] = Field(default=[0.0], min_length=1)
     scale: list[Annotated[float, Field(gt=0)]] = Field(default=[1.0], min_length=1)
     unit: list[Annotated[float, Field(gt=0)]] = Field(default=[1.0], min_length=1)

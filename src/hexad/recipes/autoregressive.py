@@ -11,6 +11,7 @@ from hexad.autoregressive import (
     LSTM,
     MADE,
     NADE,
+    RNADE,
     VAR,
     Committee,
     DeepAR,
@@ -73,6 +74,19 @@ def nade(
 ) -> NADE:
     """Return a NADE."""
     return NADE(event, hidden, order, context)
+
+
+def rnade(
+    event: Event,
+    *,
+    hidden: Width = 128,
+    order: Literal["natural", "random"] = "natural",
+    components: Width = 10,
+    law: Literal["logistic", "gaussian"] = "gaussian",
+    context: int = 0,
+) -> RNADE:
+    """Return an RNADE."""
+    return RNADE(event, hidden, order, components, law, context)
 
 
 def fvsbn(event: Event, *, order: Literal["natural", "random"] = "natural", context: int = 0) -> MADE:
@@ -209,7 +223,7 @@ RECIPES = (
         "made",
         "autoregressive",
         made,
-        schemes={"binary": "identity", "ordinal": "identity", "real": "standard"},
+        schemes={"binary": "identity", "ordinal": "identity", "real": "standard", "mixed": "columns"},
         can=("exact log-likelihood", "impute"),
         settings={"lr": 1e-3, "batch_size": 128},
     ),
@@ -220,6 +234,14 @@ RECIPES = (
         schemes={"binary": "identity"},
         can=("exact log-likelihood", "impute"),
         settings={"lr": 3e-3, "batch_size": 128},
+    ),
+    Recipe(
+        "rnade",
+        "autoregressive",
+        rnade,
+        schemes={"real": "standard", "ordinal": "identity", "mixed": "columns"},
+        can=("exact log-likelihood", "impute"),
+        settings={"lr": 1e-3, "batch_size": 128},
     ),
     Recipe(
         "fvsbn",

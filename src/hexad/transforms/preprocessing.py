@@ -13,6 +13,7 @@ stay as they are, since a forecast's mean is no mean behind a curved map.
 =============  ==========================================================================================
 ``identity``   nothing; binary and ordinal codes go in as they are
 ``standard``   (x - mean) / deviation a column; recorded steps are scaled along, masses stay masses
+``columns``    binary and ordinal codes go in as they are, real columns as under ``standard``
 ``dequantise`` a uniform draw from each record's cell, then standardise: a density, stated as a bound
 ``logit``      for codes alone: a uniform draw from the cell, scaled to (0, 1), then the logit
 ``unit``       a uniform draw from the cell, then ordinal and binary columns to (-1, 1), real ones standardised
@@ -37,8 +38,9 @@ from hexad.transforms.logit import Logit
 
 __all__ = ["Preprocessing", "Scheme"]
 
-Scheme = Literal["identity", "standard", "dequantise", "logit", "unit"]
+Scheme = Literal["identity", "standard", "columns", "dequantise", "logit", "unit"]
 
+_KEEPS_CELLS = ("standard", "columns")
 POINTS = 8  # of a cell, where mean and deviation behind a curved map are fitted
 
 
@@ -76,7 +78,7 @@ class Preprocessing:
         bounded = self.low.isfinite() | self.high.isfinite()
         self.bounded = bool(bounded.any())
         # the widths of the cells that are drawn from, and the scales of columns whose cells stay cells
-        self.drawn = torch.where(bounded | torch.tensor(scheme != "standard"), self.widths, 0.0)
+        self.drawn = torch.where(bounded | torch.tensor(scheme not in _KEEPS_CELLS), self.widths, 0.0)
         self.dequantises = scheme != "identity" and bool((self.drawn > 0).any())
         self.volume = torch.where(self.drawn > 0, self.drawn, 1.0).log().sum()
         kept = (self.widths > 0) & (self.drawn == 0)
@@ -96,7 +98,7 @@ class Preprocessing:
         zeros, ones = torch.zeros(event.shape, dtype=torch.float64), torch.ones(event.shape, dtype=torch.float64)
         if scheme == "identity":
             return cls(event, scheme, zeros, ones, alpha)
-        drawn = scheme != "standard"
+        drawn = scheme not in _KEEPS_CELLS
         spread = event.widths.square() / 12 if drawn else zeros
         shift, scale = x.mean(0), (x.var(0, correction=0) + spread).sqrt()
         shift, scale, unit = _fit_bounded(event, scheme, x, shift, scale)
@@ -105,6 +107,8 @@ class Preprocessing:
         levels = torch.tensor([s.levels for s in event.supports], dtype=torch.float64).reshape(event.shape)
         if scheme == "logit" and not bool((levels > 0).all()):
             raise ValueError(f"the logit scheme takes binary and ordinal columns, got {event}: use dequantise")
+        if scheme == "columns":
+            shift, scale = torch.where(levels > 0, 0.0, shift), torch.where(levels > 0, 1.0, scale)
         if scheme in ("logit", "unit"):
             # an ordinal cell reaches from k - 1/2 to k + 1/2, all of them from -1/2 to levels - 1/2
             low, half = -0.5 * ones, levels / 2
@@ -116,9 +120,12 @@ class Preprocessing:
         if self.scheme == "identity":
             return self.source
         steps = [0.0] * self.source.dims
-        if self.scheme == "standard":
+        if self.scheme in _KEEPS_CELLS:
             steps = torch.where(self.drawn > 0, 0.0, self.widths / self.scale).flatten().tolist()
-        return self.source.with_support([Support("real", step=step) for step in steps])
+        supports = [Support("real", step=step) for step in steps]
+        if self.scheme == "columns":
+            supports = [s if s.levels else real for s, real in zip(self.source.supports, supports, strict=True)]
+        return self.source.with_support(supports)
 
     def encode(
         self, x: Tensor, *, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
@@ -142,7 +149,7 @@ class Preprocessing:
             noise = torch.rand(x.shape, generator=fresh(generator, x.device), device=x.device).double().sub_(0.5)
             x, volume = self._in_bounds(x, noise) if self.bounded else (x + noise.mul_(self.drawn), volume)
         z, log_det = self.map.forward_and_log_det(x)
-        if self.scheme == "standard":
+        if self.scheme in _KEEPS_CELLS:
             # the mass of a cell does not change with its units: only columns without a step have a Jacobian
             log_det = log_det + self.kept
         return z.to(dtype), log_det + volume

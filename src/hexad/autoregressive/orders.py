@@ -1,8 +1,8 @@
-r"""Mixtures of autoregressive models over the same columns, each in an order of its own.
+r"""A mixture of members that run through the columns in their own orders.
 
-.. math:: p(x) = \frac1K \sum_{m=1}^{K} p_m(x),
+.. math:: p(x) = \frac1M \sum_{m=1}^{M} p_m(x)
 
-the mean of the members' *probabilities*: exact, and exactly the law of the samples, each of which is one member's.
+The mean is one of *probabilities*, exactly the law of samples of which each draws its member first.
 """
 
 from __future__ import annotations
@@ -19,13 +19,40 @@ from hexad.autoregressive.imputation import Walk, resampled, shares
 from hexad.model import Density, Imputation, Imputer, Trajectory
 from hexad.randomness import fresh
 
-__all__ = ["AutoregressiveMixture"]
+__all__ = ["OrderMixture", "WalkMixture"]
 
 
-class AutoregressiveMixture(Density, Imputer):
-    """A mixture in equal parts.
+class OrderMixture(Density, Imputer):
+    """A model of the form above; give :meth:`member_log_probs` and :meth:`states`."""
 
-    To implement one: give :attr:`head`, :attr:`orders`, :meth:`member_log_probs`, :meth:`walk` and a loss.
+    @abstractmethod
+    def member_log_probs(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
+        """Return log p of each record under each member, (M, batch)."""
+
+    @abstractmethod
+    def states(self, n: int, context: Tensor | None, generator: torch.Generator | None, parts: int) -> Tensor:
+        """Return n records when k / parts of their columns are drawn, for k = 0 to parts, (parts + 1, n, *shape);
+        a column not yet drawn is 0, and the last state does not depend on ``parts``.
+        """
+
+    def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
+        """Return the log of the mean probability over the members, (batch,)."""
+        parts = self.member_log_probs(x, context=context)
+        return torch.logsumexp(parts, 0) - math.log(len(parts))
+
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Draw a member a record, then one column after another in its order."""
+        return self.states(n, context, generator, 1)[-1]
+
+    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
+        """Return the record as its columns are drawn, in some 16 states; a column not yet drawn is 0."""
+        labels = position_labels(self.event.dims)
+        return Trajectory(self.states(n, context, generator, len(labels) - 1), "position", labels)
+
+
+class WalkMixture(OrderMixture):
+    """One whose members are walked through by their cached conditionals; give :attr:`head`, :attr:`orders`,
+    :meth:`walk` and :meth:`member_log_probs`.
     """
 
     @property
@@ -39,17 +66,8 @@ class AutoregressiveMixture(Density, Imputer):
         """The columns in the order of each member, (K, D)."""
 
     @abstractmethod
-    def member_log_probs(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
-        """Return log p of each record under each member, (K, batch)."""
-
-    @abstractmethod
     def walk(self, member: int, n: int, context: Tensor | None) -> Walk:
         """Return the conditionals of n rows of a member, one column after another."""
-
-    def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
-        """Return the log of the mean probability over the members, (batch,); a pass a member."""
-        parts = self.member_log_probs(x, context=context)
-        return torch.logsumexp(parts, 0) - math.log(len(parts))
 
     @torch.no_grad()
     def impute(
@@ -76,17 +94,8 @@ class AutoregressiveMixture(Density, Imputer):
         effective = 1 / (share**2 / torch.stack(sizes, 1).clamp(min=1e-300)).sum(1)
         return Imputation(chosen, effective, PARTICLES * len(self.orders))
 
-    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Draw a member a record, then one column after another in its order."""
-        return self._states(n, context, generator, 1)[-1]
-
-    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
-        """Return the record as its columns are drawn, in some 16 states; a column not yet drawn is 0."""
-        labels = position_labels(self.event.dims)
-        return Trajectory(self._states(n, context, generator, len(labels) - 1), "position", labels)
-
     @torch.no_grad()
-    def _states(self, n: int, context: Tensor | None, generator: torch.Generator | None, parts: int) -> Tensor:
+    def states(self, n: int, context: Tensor | None, generator: torch.Generator | None, parts: int) -> Tensor:
         """Return the record when k / parts of its columns are drawn, for k = 0 to parts."""
         dims, draws, device = self.event.dims, self.head.draws, self.device
         u = torch.rand(n, 1 + dims * draws, generator=fresh(generator, device), device=device, dtype=torch.float64)
