@@ -38,6 +38,7 @@ CANDIDATES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("deepar", {"scaling": "train"}),
     ("deepar", {"scaling": "past"}),
     ("wavenet", {"scaling": "train"}),
+    ("deepar", {"scaling": "past", "skip": "walk"}),
 )
 Scores = tuple[Tensor, Tensor]  # CRPS and squared error, (origins, steps, D) each
 
