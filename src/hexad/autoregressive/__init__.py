@@ -13,6 +13,7 @@ from hexad.autoregressive.nade import NADE
 from hexad.autoregressive.neural import CausalNetwork, NeuralForecaster
 from hexad.autoregressive.ngram import NGram
 from hexad.autoregressive.pixelcnn import PixelCNN
+from hexad.autoregressive.pixelcnn_pp import PixelCNNPP
 from hexad.autoregressive.rnade import RNADE
 from hexad.autoregressive.transformer import Transformer
 from hexad.autoregressive.var import VAR
@@ -36,6 +37,7 @@ __all__ = [
     "NGram",
     "NeuralForecaster",
     "PixelCNN",
+    "PixelCNNPP",
     "Transformer",
     "WaveNet",
 ]

@@ -11,7 +11,7 @@ from hexad.checks import InputError
 from hexad.event import Event
 from hexad.nn import IncrementalPixelPass, PixelNet
 
-__all__ = ["PixelCNN"]
+__all__ = ["PixelCNN", "check_pictures", "raster"]
 
 
 class PixelCNN(Autoregressive):
@@ -31,10 +31,12 @@ class PixelCNN(Autoregressive):
         kernel: side of the window of a layer, odd.
         first: side of the window of the first layer, odd.
         components: of each mixture; 0, for ordinal columns: a softmax over the levels.
+        dropout: part of what a layer adds that is left out in training.
         context: number of context features.
 
     Raises:
-        InputError: the event is no picture, its columns are neither all binary nor all ordinal, or a side is even.
+        InputError: the event is no picture, its columns are neither all binary nor all ordinal, a side is even, or the
+            dropout is out of [0, 1).
     """
 
     columns: Tensor
@@ -47,18 +49,15 @@ class PixelCNN(Autoregressive):
         kernel: int = 3,
         first: int = 7,
         components: int = 5,
+        dropout: float = 0.0,
         context: int = 0,
     ) -> None:
-        if len(event.shape) != 3 or event.kind not in ("binary", "ordinal"):
-            raise InputError(f"PixelCNN takes binary or ordinal pictures of shape (C, H, W), got {event}")
-        if kernel % 2 == 0 or first % 2 == 0 or min(kernel, first) < 3:
-            raise InputError(f"kernel {kernel}, first {first}: expected odd sides of at least 3")
+        check_pictures(event, "PixelCNN", kernel, first, dropout)
         super().__init__(event, head_for(event, components, "logistic"), context)
-        channels = event.shape[0]
-        self.net = PixelNet(channels, self.head.outputs, hidden, layers, kernel, first, context=context)
+        sizes = self.head.outputs, hidden, layers, kernel, first
+        self.net = PixelNet(event.shape[0], *sizes, dropout=dropout, context=context)
         self.bias = nn.Parameter(torch.zeros(event.dims, self.head.outputs))
-        raster = torch.arange(event.dims).view(channels, -1).T.flatten()
-        self.register_buffer("columns", raster, persistent=False)
+        self.register_buffer("columns", raster(event), persistent=False)
 
     @property
     def order(self) -> Tensor:
@@ -78,3 +77,22 @@ class PixelCNN(Autoregressive):
     def walk(self, n: int, *, context: Tensor | None = None) -> Walk:
         """Return the network's incremental pass."""
         return IncrementalPixelPass(self.net, self.bias.detach().unflatten(0, self.event.shape), n, context)
+
+
+def check_pictures(event: Event, name: str, kernel: int, first: int, dropout: float) -> None:
+    """Check what the models of pixels in raster order take.
+
+    Raises:
+        InputError: the event is no picture of bits or levels, a side is even or too small, or the dropout no share.
+    """
+    if len(event.shape) != 3 or event.kind not in ("binary", "ordinal"):
+        raise InputError(f"{name} takes binary or ordinal pictures of shape (C, H, W), got {event}")
+    if kernel % 2 == 0 or first % 2 == 0 or min(kernel, first) < 3:
+        raise InputError(f"kernel {kernel}, first {first}: expected odd sides of at least 3")
+    if not 0 <= dropout < 1:
+        raise InputError(f"dropout {dropout}: expected a number of at least 0 and below 1")
+
+
+def raster(event: Event) -> Tensor:
+    """Return the columns of a picture pixel after pixel, its channels in turn, (D,)."""
+    return torch.arange(event.dims).view(event.shape[0], -1).T.flatten()

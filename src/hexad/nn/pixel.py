@@ -71,11 +71,20 @@ class GatedPixelLayer(nn.Module):
         reach: pixels seen to the left, to the right and up.
         groups: channels of the picture.
         first: whether it sees the picture itself: strictly causal, without a residual.
+        dropout: part of the horizontal stack's gated features that is left out in training.
         context: width of the context; 0 for none.
     """
 
     def __init__(
-        self, inputs: int, width: int, reach: int, groups: int, *, first: bool = False, context: int = 0
+        self,
+        inputs: int,
+        width: int,
+        reach: int,
+        groups: int,
+        *,
+        first: bool = False,
+        dropout: float = 0.0,
+        context: int = 0,
     ) -> None:
         super().__init__()
         self.reach, self.first = reach, first
@@ -83,6 +92,7 @@ class GatedPixelLayer(nn.Module):
         self.across = nn.Conv2d(2 * width, 2 * width, 1)
         self.horizontal = PixelConv2d(inputs, 2 * width, reach, groups, strict=first, halves=2, bias=False)
         self.mix = PixelConv2d(width, width, 0, groups)
+        self.dropout = nn.Dropout(dropout)
         self.context = nn.Linear(context, 4 * width, bias=False) if context else None
 
     def above(self, v: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -98,7 +108,7 @@ class GatedPixelLayer(nn.Module):
         # one row further up: the last row of what comes in is then seen by none
         rows = F.pad(v[:, :, :-1], (0, 0, self.reach + 1, 0)) if self.first else F.pad(v, (0, 0, self.reach, 0))
         v, given = self.above(rows, context)
-        mixed = self.mix(gate(self.horizontal(h) + given))
+        mixed = self.mix(self.dropout(gate(self.horizontal(h) + given)))
         return v, mixed if self.first else h + mixed
 
 
@@ -115,10 +125,13 @@ class PixelNet(nn.Module):
         width: features of each stack a channel.
         layers: number of layers.
         kernel, first: sides of the inner layers' and the first layer's window, odd.
+        inputs: numbers that a channel is shown as at a pixel. A picture whose channels are not to be told apart is one
+            channel of so many inputs: then all of a pixel is seen by the pixels behind it, and by none of its outputs.
+        dropout: part of what a layer adds to the horizontal stack that is left out in training.
         context: width of the context; 0 for none.
 
     Raises:
-        ValueError: a side is not odd, or there is no layer.
+        ValueError: a side is not odd, there is no layer, or the dropout is out of [0, 1).
     """
 
     def __init__(
@@ -130,23 +143,28 @@ class PixelNet(nn.Module):
         kernel: int = 3,
         first: int = 7,
         *,
+        inputs: int = 1,
+        dropout: float = 0.0,
         context: int = 0,
     ) -> None:
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout {dropout}: expected a number of at least 0 and below 1")
         if layers < 1 or kernel % 2 == 0 or first % 2 == 0 or min(kernel, first) < 3:
             raise ValueError(
                 f"expected a layer or more and odd sides of at least 3, got layers {layers}, kernel {kernel}, "
                 f"first {first}"
             )
-        self.channels, self.outputs, self.width = channels, outputs, channels * width
+        self.channels, self.inputs, self.outputs, self.width = channels, inputs, outputs, channels * width
         self.reach = first // 2 + (layers - 1) * (kernel // 2)
         self.layers = nn.ModuleList(
             GatedPixelLayer(
-                self.width if k else channels,
+                self.width if k else channels * inputs,
                 self.width,
                 kernel // 2 if k else first // 2,
                 channels,
                 first=k == 0,
+                dropout=dropout,
                 context=context,
             )
             for k in range(layers)
@@ -156,7 +174,7 @@ class PixelNet(nn.Module):
         nn.init.zeros_(self.leave.weight)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return (batch, C, outputs, H, W) of x (batch, C, H, W); a context that is left out counts as zeros."""
+        """Return (batch, C, outputs, H, W) of x (batch, C * inputs, H, W); a context left out counts as zeros."""
         v = h = x
         for layer in self.layers:
             v, h = layer(v, h, context)
@@ -168,7 +186,8 @@ class IncrementalPixelPass:
 
     The vertical stack of a row is computed when the row above is complete, and the horizontal one a group of a pixel at
     a time, with all that it computed before in the row kept: a picture takes the arithmetic of a full pass. No
-    gradients. For each column in turn: take its :meth:`outputs`, choose its value, :meth:`push` it.
+    gradients and no dropout. For each column in turn: take its :meth:`outputs`, choose its value, :meth:`push` it; of a
+    channel of several inputs these are pushed one by one, and the outputs are its own until the last is.
 
     Args:
         net: the network; its weights must not change meanwhile.
@@ -182,8 +201,9 @@ class IncrementalPixelPass:
         self.net, self.bias, self.context = net, bias, context
         self.layers: list[GatedPixelLayer] = list(net.layers)  # type: ignore[arg-type]
         self.size = bias.shape[1:3]
-        self.row = self.column = self.channel = 0
-        inputs, reaches = [net.channels] + [net.width] * (len(self.layers) - 1), [k.reach for k in self.layers]
+        self.row = self.column = self.known = 0
+        inputs = [net.channels * net.inputs] + [net.width] * (len(self.layers) - 1)
+        reaches = [k.reach for k in self.layers]
         new, wide = bias.new_zeros, self.size[1]
         # of each layer: the rows that the vertical stack is given, the row that the horizontal one is given behind as
         # many zeros as it reaches, and what it has gated at the pixel; what the row before left there is written over
@@ -200,22 +220,22 @@ class IncrementalPixelPass:
         self.current = self._group_outputs()
 
     def outputs(self) -> Tensor:
-        """Return the next column's outputs, (n, outputs)."""
+        """Return the outputs of the next column's channel, (n, outputs)."""
         return self.current
 
     @torch.no_grad()
     def push(self, x: Tensor) -> None:
         """Set the next column, (n, 1)."""
-        self.along[0][:, self.column + self.layers[0].reach, self.channel] = x[:, 0]
-        self.channel += 1
-        if self.channel == self.net.channels:
-            self.channel, self.column = 0, self.column + 1
+        self.along[0][:, self.column + self.layers[0].reach, self.known] = x[:, 0]
+        self.known += 1
+        if self.known == self.net.channels * self.net.inputs:
+            self.known, self.column = 0, self.column + 1
         if self.column == self.size[1]:
             self.column, self.row = 0, self.row + 1
             if self.row < self.size[0]:
                 self._end_row()
                 self._begin_row()
-        if self.row < self.size[0]:
+        if self.row < self.size[0] and self.known % self.net.inputs == 0:
             self.current = self._group_outputs()
 
     def reorder(self, rows: Tensor) -> None:
@@ -241,7 +261,7 @@ class IncrementalPixelPass:
 
     def _group_outputs(self) -> Tensor:
         """Compute the group of the channel at the pixel in all layers; return its outputs."""
-        j, c, size = self.column, self.channel, self.net.width // self.net.channels
+        j, c, size = self.column, self.known // self.net.inputs, self.net.width // self.net.channels
         group, h = slice(c * size, (c + 1) * size), self.last[:, :0]
         for k, layer in enumerate(self.layers):
             seen = self.along[k][:, j : j + layer.reach + 1].flatten(1)
