@@ -202,6 +202,16 @@ def test_one_channel_is_the_gated_pixelcnn_with_a_mixture():
         assert (one.log_prob(x) - other.log_prob(x)).abs().max() < 1e-10
 
 
+@torch.no_grad()
+def test_at_the_start_channels_rise_and_fall_together_as_the_records_do():
+    red = torch.arange(9.0)
+    x = torch.stack([red, red, 8 - red], 1).view(9, 3, 1, 1)
+    model = PixelCNNPP(Event.of((3, 1, 1), levels(9)), 2, 1, components=3)
+    model.prepare(x)
+    red, green, blue = model.head.log_prob(model.conditionals(x), x.flatten(1)).mean(0)
+    assert min(green, blue) > red + 0.3
+
+
 @pytest.mark.parametrize("components", [1, 3])
 def test_it_learns_colours_of_which_one_channel_says_all(components):
     """Uniform red, the same green, blue the reverse: log p is at most -log 9 in the mean, and -3 log 9 apart."""

@@ -15,6 +15,7 @@ from hexad.autoregressive.ngram import NGram
 from hexad.autoregressive.pixelcnn import PixelCNN
 from hexad.autoregressive.pixelcnn_pp import PixelCNNPP
 from hexad.autoregressive.rnade import RNADE
+from hexad.autoregressive.row_lstm import RowLSTM
 from hexad.autoregressive.transformer import Transformer
 from hexad.autoregressive.var import VAR
 from hexad.autoregressive.wavenet import WaveNet
@@ -38,6 +39,7 @@ __all__ = [
     "NeuralForecaster",
     "PixelCNN",
     "PixelCNNPP",
+    "RowLSTM",
     "Transformer",
     "WaveNet",
 ]

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from hexad.autoregressive.base import Autoregressive, Walk
 from hexad.autoregressive.coupled import CoupledMixture, PixelLaw
 from hexad.autoregressive.heads import Mixture
-from hexad.autoregressive.pixelcnn import check_pictures, raster
+from hexad.autoregressive.raster import check_pictures, raster
 from hexad.checks import InputError
 from hexad.event import Event
-from hexad.nn import IncrementalPixelPass, PixelNet
+from hexad.nn import PixelNet, RasterPass
 
 __all__ = ["PixelCNNPP"]
 
@@ -95,13 +95,13 @@ class PixelCNNPP(Autoregressive):
     def walk(self, n: int, *, context: Tensor | None = None) -> Walk:
         """Return the network's incremental pass, and within a pixel the law of the channels one by one."""
         bias = self.bias.detach().view(1, *self.event.shape[1:], -1)
-        return _PixelWalk(self.law, IncrementalPixelPass(self.net, bias, n, context))
+        return _PixelWalk(self.law, self.net.incremental(bias, n, context))
 
 
 class _PixelWalk:
     """The network a pixel, the law a channel. There are no gradients."""
 
-    def __init__(self, law: CoupledMixture, network: IncrementalPixelPass) -> None:
+    def __init__(self, law: CoupledMixture, network: RasterPass) -> None:
         self.law, self.network, self.known = law, network, 0
         self._begin_pixel()
 

@@ -17,49 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["GatedPixelLayer", "IncrementalPixelPass", "PixelConv2d", "PixelNet"]
+from hexad.nn.raster import PixelConv2d, RasterPass, group_weights
 
-
-class PixelConv2d(nn.Conv2d):
-    """A convolution along the row, of a pixel and those to its left, whose channels stand in groups.
-
-    Args:
-        inputs, outputs: channels, multiples of ``groups``; outputs as ``halves`` blocks, each in groups.
-        reach: number of pixels to the left that are seen.
-        groups: number of groups, in the order in which they come.
-        strict: whether a group sees at its own pixel the groups before it alone, not itself.
-        halves: number of blocks of the outputs.
-        bias: whether there is a bias.
-    """
-
-    factor: Tensor
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        reach: int,
-        groups: int,
-        *,
-        strict: bool = False,
-        halves: int = 1,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(inputs, outputs, (1, reach + 1), bias=bias)
-        self.reach, self.halves = reach, halves
-        source = torch.arange(groups).repeat_interleave(inputs // groups)
-        target = torch.arange(groups).repeat_interleave(outputs // groups // halves).repeat(halves)
-        factor = torch.ones_like(self.weight)
-        factor[:, :, 0, -1] = (target[:, None] > source if strict else target[:, None] >= source).to(factor)
-        self.register_buffer("factor", factor, persistent=False)
-
-    def masked_weight(self) -> Tensor:
-        """Return weight times mask, (outputs, inputs, 1, reach + 1)."""
-        return self.weight * self.factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (batch, outputs, H, W) of x (batch, inputs, H, W); beyond the picture all is 0."""
-        return F.conv2d(F.pad(x, (self.reach, 0)), self.masked_weight(), self.bias)
+__all__ = ["GatedPixelLayer", "IncrementalPixelPass", "PixelNet"]
 
 
 class GatedPixelLayer(nn.Module):
@@ -180,14 +140,17 @@ class PixelNet(nn.Module):
             v, h = layer(v, h, context)
         return self.leave(torch.relu(self.inner(torch.relu(h)))).unflatten(1, (self.channels, self.outputs))
 
+    def incremental(self, bias: Tensor, n: int, context: Tensor | None = None) -> RasterPass:
+        """Return the pass that takes one column after another."""
+        return IncrementalPixelPass(self, bias, n, context)
 
-class IncrementalPixelPass:
+
+class IncrementalPixelPass(RasterPass):
     """The network on n pictures whose columns become known one after another, each unit computed once.
 
     The vertical stack of a row is computed when the row above is complete, and the horizontal one a group of a pixel at
     a time, with all that it computed before in the row kept: a picture takes the arithmetic of a full pass. No
-    gradients and no dropout. For each column in turn: take its :meth:`outputs`, choose its value, :meth:`push` it; of a
-    channel of several inputs these are pushed one by one, and the outputs are its own until the last is.
+    gradients and no dropout.
 
     Args:
         net: the network; its weights must not change meanwhile.
@@ -198,10 +161,9 @@ class IncrementalPixelPass:
 
     @torch.no_grad()
     def __init__(self, net: PixelNet, bias: Tensor, n: int, context: Tensor | None = None) -> None:
-        self.net, self.bias, self.context = net, bias, context
         self.layers: list[GatedPixelLayer] = list(net.layers)  # type: ignore[arg-type]
-        self.size = bias.shape[1:3]
-        self.row = self.column = self.known = 0
+        super().__init__(bias, n, net.inputs, self.layers[0].reach)
+        self.net, self.context = net, context
         inputs = [net.channels * net.inputs] + [net.width] * (len(self.layers) - 1)
         reaches = [k.reach for k in self.layers]
         new, wide = bias.new_zeros, self.size[1]
@@ -209,45 +171,29 @@ class IncrementalPixelPass:
         # many zeros as it reaches, and what it has gated at the pixel; what the row before left there is written over
         # before it is seen, since all weights from what comes later are 0
         self.rows = [new(n, k, r + 1, wide) for k, r in zip(inputs, reaches, strict=True)]
-        self.along = [new(n, wide + r, k) for k, r in zip(inputs, reaches, strict=True)]
+        self.along = [self.line, *(new(n, wide + r, k) for k, r in zip(inputs[1:], reaches[1:], strict=True))]
         self.gated = [new(n, net.width) for _ in self.layers]
         self.last, self.inner = new(n, net.width), new(n, net.width)
         self.given: list[Tensor] = []
-        self.weights = [[_group(k.horizontal, c, net.channels) for c in range(net.channels)] for k in self.layers]
-        self.mixes = [[_group(k.mix, c, net.channels) for c in range(net.channels)] for k in self.layers]
-        self.ends = [[_group(k, c, net.channels) for c in range(net.channels)] for k in (net.inner, net.leave)]
-        self._begin_row()
-        self.current = self._group_outputs()
-
-    def outputs(self) -> Tensor:
-        """Return the outputs of the next column's channel, (n, outputs)."""
-        return self.current
-
-    @torch.no_grad()
-    def push(self, x: Tensor) -> None:
-        """Set the next column, (n, 1)."""
-        self.along[0][:, self.column + self.layers[0].reach, self.known] = x[:, 0]
-        self.known += 1
-        if self.known == self.net.channels * self.net.inputs:
-            self.known, self.column = 0, self.column + 1
-        if self.column == self.size[1]:
-            self.column, self.row = 0, self.row + 1
-            if self.row < self.size[0]:
-                self._end_row()
-                self._begin_row()
-        if self.row < self.size[0] and self.known % self.net.inputs == 0:
-            self.current = self._group_outputs()
+        self.weights = [
+            [group_weights(k.horizontal, c, net.channels) for c in range(net.channels)] for k in self.layers
+        ]
+        self.mixes = [[group_weights(k.mix, c, net.channels) for c in range(net.channels)] for k in self.layers]
+        self.ends = [[group_weights(k, c, net.channels) for c in range(net.channels)] for k in (net.inner, net.leave)]
+        self._begin()
 
     def reorder(self, rows: Tensor) -> None:
         """Go on with these pictures, (n,), in place of those that were."""
+        super().reorder(rows)
         for states in (self.rows, self.along, self.gated, self.given):
             states[:] = [state[rows] for state in states]
-        self.last, self.inner, self.current = self.last[rows], self.inner[rows], self.current[rows]
+        self.line = self.along[0]
+        self.last, self.inner = self.last[rows], self.inner[rows]
         self.context = None if self.context is None else self.context[rows]
 
     def _end_row(self) -> None:
         """Show the row to the vertical stack."""
-        row = self.along[0][:, self.layers[0].reach :].transpose(1, 2)
+        row = self.line[:, self.reach :].transpose(1, 2)
         self.rows[0] = torch.cat([self.rows[0][:, :, 1:], row[:, :, None]], 2)
 
     def _begin_row(self) -> None:
@@ -280,10 +226,3 @@ def gate(x: Tensor) -> Tensor:
     """Return tanh of the first half of the channels times the sigmoid of the second."""
     a, b = x.chunk(2, 1)
     return torch.tanh(a) * torch.sigmoid(b)
-
-
-def _group(conv: PixelConv2d, c: int, groups: int) -> tuple[Tensor, Tensor]:
-    """Return weights ((reach + 1) * inputs, outputs) and biases of group c, of all blocks."""
-    pick = torch.arange(conv.out_channels, device=conv.weight.device).view(conv.halves, groups, -1)[:, c].flatten()
-    weight = conv.masked_weight()[pick, :, 0].transpose(1, 2).flatten(1).T.contiguous()
-    return weight, weight.new_zeros(len(pick)) if conv.bias is None else conv.bias[pick]

@@ -19,6 +19,7 @@ from hexad.autoregressive import (
     EoNADE,
     PixelCNN,
     PixelCNNPP,
+    RowLSTM,
     Transformer,
     WaveNet,
 )
@@ -195,6 +196,21 @@ def pixelcnn_pp(
     return PixelCNNPP(event, hidden, layers or _pixel_layers(event), kernel, first, components, dropout, context)
 
 
+def row_lstm(
+    event: Event,
+    *,
+    hidden: Width = 32,
+    layers: Width = 2,
+    kernel: Annotated[int, Field(ge=3)] = 3,
+    first: Annotated[int, Field(ge=3)] = 7,
+    components: Annotated[int, Field(ge=0)] = 5,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    context: int = 0,
+) -> RowLSTM:
+    """Return a Row LSTM of two layers."""
+    return RowLSTM(event, hidden, layers, kernel, first, components, dropout, context)
+
+
 def _pixel_layers(event: Event) -> int:
     """Return the number of layers whose reach is about the picture's side."""
     return min(6, max(3, max(event.shape[1:]) // 2 - 2))
@@ -310,6 +326,15 @@ RECIPES = (
         "pixelcnn-pp",
         "autoregressive",
         pixelcnn_pp,
+        schemes={"binary": "identity", "ordinal": "identity"},
+        layouts=("image",),
+        can=("exact log-likelihood", "impute"),
+        settings={"lr": 1e-3, "batch_size": 32},
+    ),
+    Recipe(
+        "row-lstm",
+        "autoregressive",
+        row_lstm,
         schemes={"binary": "identity", "ordinal": "identity"},
         layouts=("image",),
         can=("exact log-likelihood", "impute"),
