@@ -1,5 +1,5 @@
-"""MADE beside plain masked layers, NADE beside a loop over the columns, AR(p) beside statsmodels; a PixelCNN beside
-itself without what it keeps.
+"""MADE beside plain masked layers, NADE beside a loop over the columns, AR(p) beside statsmodels; models of
+pictures beside themselves without what they keep.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
-from hexad.autoregressive import AR, MADE, NADE, PixelCNN, PixelCNNPP
+from hexad.autoregressive import AR, MADE, NADE, Autoregressive, PixelCNN, PixelCNNPP, RowLSTM
 from hexad.event import Event, Support
 
 COLUMNS, BATCH = 784, 100
@@ -148,7 +148,7 @@ def _(small: bool) -> Contest:
     )
 
 
-def _by_full_passes(model: PixelCNN | PixelCNNPP, n: int, columns: int) -> Runner:
+def _by_full_passes(model: Autoregressive, n: int, columns: int) -> Runner:
     """Return the runner of n samples by one full pass a column; the first ``columns`` of them are timed for all."""
     dims, head = model.event.dims, model.head
 
@@ -188,6 +188,21 @@ def _(small: bool) -> Contest:
         clock(torch.no_grad()(lambda: model.sample(n))),
         _by_full_passes(model, n, 30),
         peer_name="the same network, a full pass a colour",
+        work="call",
+        repeats=7,
+    )
+
+
+@task("row-lstm-sampling")
+def _(small: bool) -> Contest:
+    side, hidden, layers, n = (8, 8, 1, 16) if small else (28, 32, 2, 16)
+    model = RowLSTM(Event.of((1, side, side), "binary"), hidden, layers).eval()
+    return Contest(
+        f"{n} samples of {side} x {side} bits, {layers} layers of {hidden} features; peer: a full pass a pixel, "
+        "of which 28 are timed",
+        clock(torch.no_grad()(lambda: model.sample(n))),
+        _by_full_passes(model, n, 28),
+        peer_name="the same network, a full pass a pixel",
         work="call",
         repeats=7,
     )
