@@ -86,6 +86,8 @@ CASES = (
     Case("lstm", ("ordinal", "binary", "sequence"), {"width": 16}),
     Case("ngram", ("sequence",)),
     Case("pixelcnn", ("picture",), {"hidden": 4, "layers": 2, "first": 3, "components": 2}),
+    Case("pixelcnn-pp", ("picture",), {"hidden": 4, "layers": 2, "first": 3, "components": 2}),
+    Case("row-lstm", ("picture",), {"hidden": 4, "layers": 2, "first": 3, "components": 2}),
     Case("ar", ("series",)),
     Case("var", ("series",)),
     Case("deepar", ("series",), {"hidden": 8, "rows": 16, "max_order": 4, "span": 8, "lags": [1, 2]}),

@@ -1,5 +1,5 @@
-"""MADE beside plain masked layers, NADE beside a loop over the columns, AR(p) beside statsmodels; a PixelCNN beside
-itself without what it keeps.
+"""MADE beside plain masked layers, NADE beside a loop over the columns, AR(p) beside statsmodels; models of
+pictures beside themselves without what they keep.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
-from hexad.autoregressive import AR, MADE, NADE, PixelCNN
-from hexad.event import Event
+from hexad.autoregressive import AR, MADE, NADE, Autoregressive, PixelCNN, PixelCNNPP, RowLSTM
+from hexad.event import Event, Support
 
 COLUMNS, BATCH = 784, 100
 
@@ -148,23 +148,55 @@ def _(small: bool) -> Contest:
     )
 
 
-def _by_full_passes(model: PixelCNN, n: int, columns: int) -> Runner:
+def _by_full_passes(model: Autoregressive, n: int, columns: int) -> Runner:
     """Return the runner of n samples by one full pass a column; the first ``columns`` of them are timed for all."""
+    dims, head = model.event.dims, model.head
 
     @torch.no_grad()
     def draw() -> None:
-        x = torch.zeros(n, model.event.dims)
+        x = torch.zeros(n, dims)
         for k in model.order[:columns].tolist():
-            x[:, k] = torch.bernoulli(torch.sigmoid(model.conditionals(x)[:, k, 0]))
+            column, uniform = slice(k, k + 1), torch.rand(n, 1, head.draws, dtype=torch.float64)
+            x[:, column] = head.draw(model.conditionals(x)[:, column], uniform, column)
 
     timed = clock(draw)
-    return lambda: timed() * model.event.dims / columns
+    return lambda: timed() * dims / columns
 
 
 @task("pixelcnn-sampling")
 def _(small: bool) -> Contest:
     side, hidden, layers, n = (8, 8, 3, 16) if small else (28, 32, 6, 16)
     model = PixelCNN(Event.of((1, side, side), "binary"), hidden, layers).eval()
+    return Contest(
+        f"{n} samples of {side} x {side} bits, {layers} layers of {hidden} features; peer: a full pass a pixel, "
+        "of which 28 are timed",
+        clock(torch.no_grad()(lambda: model.sample(n))),
+        _by_full_passes(model, n, 28),
+        peer_name="the same network, a full pass a pixel",
+        work="call",
+        repeats=7,
+    )
+
+
+@task("pixelcnn-pp-sampling")
+def _(small: bool) -> Contest:
+    side, hidden, layers, n = (8, 8, 3, 4) if small else (32, 64, 6, 4)
+    model = PixelCNNPP(Event.of((3, side, side), Support("ordinal", levels=256)), hidden, layers).eval()
+    return Contest(
+        f"{n} samples of {side} x {side} pixels in three colours, {layers} layers of {hidden} features; peer: a full "
+        "pass a colour, of which 30 are timed",
+        clock(torch.no_grad()(lambda: model.sample(n))),
+        _by_full_passes(model, n, 30),
+        peer_name="the same network, a full pass a colour",
+        work="call",
+        repeats=7,
+    )
+
+
+@task("row-lstm-sampling")
+def _(small: bool) -> Contest:
+    side, hidden, layers, n = (8, 8, 1, 16) if small else (28, 32, 2, 16)
+    model = RowLSTM(Event.of((1, side, side), "binary"), hidden, layers).eval()
     return Contest(
         f"{n} samples of {side} x {side} bits, {layers} layers of {hidden} features; peer: a full pass a pixel, "
         "of which 28 are timed",

@@ -13,7 +13,9 @@ from hexad.autoregressive.nade import NADE
 from hexad.autoregressive.neural import CausalNetwork, NeuralForecaster
 from hexad.autoregressive.ngram import NGram
 from hexad.autoregressive.pixelcnn import PixelCNN
+from hexad.autoregressive.pixelcnn_pp import PixelCNNPP
 from hexad.autoregressive.rnade import RNADE
+from hexad.autoregressive.row_lstm import RowLSTM
 from hexad.autoregressive.transformer import Transformer
 from hexad.autoregressive.var import VAR
 from hexad.autoregressive.wavenet import WaveNet
@@ -36,6 +38,8 @@ __all__ = [
     "NGram",
     "NeuralForecaster",
     "PixelCNN",
+    "PixelCNNPP",
+    "RowLSTM",
     "Transformer",
     "WaveNet",
 ]

@@ -221,13 +221,18 @@ class Mixture(Head):
         logits, means, raw = outputs.unflatten(-1, (3, self.components)).unbind(-2)
         return torch.log_softmax(logits, -1), means, self.bound * torch.tanh(raw / self.bound)
 
-    def log_prob(self, outputs: Tensor, x: Tensor, columns: slice = slice(None)) -> Tensor:
-        """Return the log mass of the cell, or the log density."""
+    def components_log_prob(self, outputs: Tensor, x: Tensor, columns: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Return log weights, and the cell's log mass, or the log density, in each component, both (batch, k, K)."""
         log_weights, means, log_scales = self._parts(outputs)
         z, widths = self.embed(x, columns)[..., None], self.widths[columns, None].to(x.dtype)
         mass = logistic_log_mass if self.law == "logistic" else gaussian_log_mass
         open_ends = (x[..., None] <= 0, x[..., None] >= self.top[columns, None]) if self.ordinal else (None, None)
-        return torch.logsumexp(log_weights + mass(z, means, log_scales, widths, *open_ends), -1)
+        return log_weights, mass(z, means, log_scales, widths, *open_ends)
+
+    def log_prob(self, outputs: Tensor, x: Tensor, columns: slice = slice(None)) -> Tensor:
+        """Return the log mass of the cell, or the log density."""
+        log_weights, log_masses = self.components_log_prob(outputs, x, columns)
+        return torch.logsumexp(log_weights + log_masses, -1)
 
     def draw(self, outputs: Tensor, uniform: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return a value: the first uniform number picks the component, the second is a quantile of it."""

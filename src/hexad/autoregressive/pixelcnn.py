@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-
-from hexad.autoregressive.base import Autoregressive, Walk
 from hexad.autoregressive.made import head_for
-from hexad.checks import InputError
+from hexad.autoregressive.raster import RasterModel, check_pictures
 from hexad.event import Event
-from hexad.nn import IncrementalPixelPass, PixelNet
+from hexad.nn import PixelNet
 
 __all__ = ["PixelCNN"]
 
 
-class PixelCNN(Autoregressive):
+class PixelCNN(RasterModel):
     r"""A gated PixelCNN without a blind spot, of binary or ordinal pictures.
 
     .. math:: p(x) = \prod_{i,j} \prod_c p(x_{c,i,j} \mid x_{\cdot, <(i,j)}, x_{<c,i,j})
@@ -31,13 +27,13 @@ class PixelCNN(Autoregressive):
         kernel: side of the window of a layer, odd.
         first: side of the window of the first layer, odd.
         components: of each mixture; 0, for ordinal columns: a softmax over the levels.
+        dropout: part of what a layer adds that is left out in training.
         context: number of context features.
 
     Raises:
-        InputError: the event is no picture, its columns are neither all binary nor all ordinal, or a side is even.
+        InputError: the event is no picture, its columns are neither all binary nor all ordinal, a side is even, or the
+            dropout is out of [0, 1).
     """
-
-    columns: Tensor
 
     def __init__(
         self,
@@ -47,34 +43,10 @@ class PixelCNN(Autoregressive):
         kernel: int = 3,
         first: int = 7,
         components: int = 5,
+        dropout: float = 0.0,
         context: int = 0,
     ) -> None:
-        if len(event.shape) != 3 or event.kind not in ("binary", "ordinal"):
-            raise InputError(f"PixelCNN takes binary or ordinal pictures of shape (C, H, W), got {event}")
-        if kernel % 2 == 0 or first % 2 == 0 or min(kernel, first) < 3:
-            raise InputError(f"kernel {kernel}, first {first}: expected odd sides of at least 3")
-        super().__init__(event, head_for(event, components, "logistic"), context)
-        channels = event.shape[0]
-        self.net = PixelNet(channels, self.head.outputs, hidden, layers, kernel, first, context=context)
-        self.bias = nn.Parameter(torch.zeros(event.dims, self.head.outputs))
-        raster = torch.arange(event.dims).view(channels, -1).T.flatten()
-        self.register_buffer("columns", raster, persistent=False)
-
-    @property
-    def order(self) -> Tensor:
-        """The columns in the order in which they come, (D,): pixel after pixel, its channels in turn."""
-        return self.columns
-
-    def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Set the output biases to the columns' marginals."""
-        with torch.no_grad():
-            self.bias.copy_(self.head.prepare(x.flatten(1)))
-
-    def conditionals(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
-        """Return the outputs of all columns, (batch, D, outputs), of x (batch, D) or (batch, C, H, W): one pass."""
-        shown = self.head.embed(x.flatten(1)).unflatten(1, self.event.shape)
-        return self.net(shown, context).movedim(2, -1).flatten(1, 3) + self.bias
-
-    def walk(self, n: int, *, context: Tensor | None = None) -> Walk:
-        """Return the network's incremental pass."""
-        return IncrementalPixelPass(self.net, self.bias.detach().unflatten(0, self.event.shape), n, context)
+        check_pictures(event, "PixelCNN", kernel, first, dropout)
+        head = head_for(event, components, "logistic")
+        sizes = head.outputs, hidden, layers, kernel, first
+        super().__init__(event, head, PixelNet(event.shape[0], *sizes, dropout=dropout, context=context), context)

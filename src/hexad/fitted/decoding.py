@@ -29,7 +29,7 @@ def decoding_of(fitted: Fitted, temperature: float, top_k: int | None, top_p: fl
         return None
     if not (isinstance(fitted.model, Autoregressive) and _discrete(fitted.model)):
         what = "is no law of levels drawn one after another"
-        models = "made, nade, fvsbn, transformer, lstm, ngram and pixelcnn on binary or ordinal columns"
+        models = "made, nade, fvsbn, transformer, lstm, ngram, pixelcnn, pixelcnn-pp and row-lstm on bits or levels"
         raise InputError(f"temperature, top_k, top_p: {fitted.name} on these columns {what}; they are for {models}")
     return decoding
 

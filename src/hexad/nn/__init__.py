@@ -8,7 +8,9 @@ from hexad.nn.masked import IncrementalPass, MaskedLinear, MaskedMLP
 from hexad.nn.masks import Masks
 from hexad.nn.mlp import MLP, ResidualMLP
 from hexad.nn.pixel import IncrementalPixelPass, PixelNet
+from hexad.nn.raster import RasterPass
 from hexad.nn.recurrent import Recurrent
+from hexad.nn.row_lstm import RowLSTMNet
 from hexad.nn.transformer import Transformer
 
 __all__ = [
@@ -23,7 +25,9 @@ __all__ = [
     "MaskedMLP",
     "Masks",
     "PixelNet",
+    "RasterPass",
     "Recurrent",
     "ResidualMLP",
+    "RowLSTMNet",
     "Transformer",
 ]

@@ -17,49 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["GatedPixelLayer", "IncrementalPixelPass", "PixelConv2d", "PixelNet"]
+from hexad.nn.raster import PixelConv2d, RasterPass, group_weights
 
-
-class PixelConv2d(nn.Conv2d):
-    """A convolution along the row, of a pixel and those to its left, whose channels stand in groups.
-
-    Args:
-        inputs, outputs: channels, multiples of ``groups``; outputs as ``halves`` blocks, each in groups.
-        reach: number of pixels to the left that are seen.
-        groups: number of groups, in the order in which they come.
-        strict: whether a group sees at its own pixel the groups before it alone, not itself.
-        halves: number of blocks of the outputs.
-        bias: whether there is a bias.
-    """
-
-    factor: Tensor
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        reach: int,
-        groups: int,
-        *,
-        strict: bool = False,
-        halves: int = 1,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(inputs, outputs, (1, reach + 1), bias=bias)
-        self.reach, self.halves = reach, halves
-        source = torch.arange(groups).repeat_interleave(inputs // groups)
-        target = torch.arange(groups).repeat_interleave(outputs // groups // halves).repeat(halves)
-        factor = torch.ones_like(self.weight)
-        factor[:, :, 0, -1] = (target[:, None] > source if strict else target[:, None] >= source).to(factor)
-        self.register_buffer("factor", factor, persistent=False)
-
-    def masked_weight(self) -> Tensor:
-        """Return weight times mask, (outputs, inputs, 1, reach + 1)."""
-        return self.weight * self.factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (batch, outputs, H, W) of x (batch, inputs, H, W); beyond the picture all is 0."""
-        return F.conv2d(F.pad(x, (self.reach, 0)), self.masked_weight(), self.bias)
+__all__ = ["GatedPixelLayer", "IncrementalPixelPass", "PixelNet"]
 
 
 class GatedPixelLayer(nn.Module):
@@ -71,11 +31,20 @@ class GatedPixelLayer(nn.Module):
         reach: pixels seen to the left, to the right and up.
         groups: channels of the picture.
         first: whether it sees the picture itself: strictly causal, without a residual.
+        dropout: part of the horizontal stack's gated features that is left out in training.
         context: width of the context; 0 for none.
     """
 
     def __init__(
-        self, inputs: int, width: int, reach: int, groups: int, *, first: bool = False, context: int = 0
+        self,
+        inputs: int,
+        width: int,
+        reach: int,
+        groups: int,
+        *,
+        first: bool = False,
+        dropout: float = 0.0,
+        context: int = 0,
     ) -> None:
         super().__init__()
         self.reach, self.first = reach, first
@@ -83,6 +52,7 @@ class GatedPixelLayer(nn.Module):
         self.across = nn.Conv2d(2 * width, 2 * width, 1)
         self.horizontal = PixelConv2d(inputs, 2 * width, reach, groups, strict=first, halves=2, bias=False)
         self.mix = PixelConv2d(width, width, 0, groups)
+        self.dropout = nn.Dropout(dropout)
         self.context = nn.Linear(context, 4 * width, bias=False) if context else None
 
     def above(self, v: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -98,7 +68,7 @@ class GatedPixelLayer(nn.Module):
         # one row further up: the last row of what comes in is then seen by none
         rows = F.pad(v[:, :, :-1], (0, 0, self.reach + 1, 0)) if self.first else F.pad(v, (0, 0, self.reach, 0))
         v, given = self.above(rows, context)
-        mixed = self.mix(gate(self.horizontal(h) + given))
+        mixed = self.mix(self.dropout(gate(self.horizontal(h) + given)))
         return v, mixed if self.first else h + mixed
 
 
@@ -115,10 +85,13 @@ class PixelNet(nn.Module):
         width: features of each stack a channel.
         layers: number of layers.
         kernel, first: sides of the inner layers' and the first layer's window, odd.
+        inputs: numbers that a channel is shown as at a pixel. A picture whose channels are not to be told apart is one
+            channel of so many inputs: then all of a pixel is seen by the pixels behind it, and by none of its outputs.
+        dropout: part of what a layer adds to the horizontal stack that is left out in training.
         context: width of the context; 0 for none.
 
     Raises:
-        ValueError: a side is not odd, or there is no layer.
+        ValueError: a side is not odd, there is no layer, or the dropout is out of [0, 1).
     """
 
     def __init__(
@@ -130,23 +103,28 @@ class PixelNet(nn.Module):
         kernel: int = 3,
         first: int = 7,
         *,
+        inputs: int = 1,
+        dropout: float = 0.0,
         context: int = 0,
     ) -> None:
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout {dropout}: expected a number of at least 0 and below 1")
         if layers < 1 or kernel % 2 == 0 or first % 2 == 0 or min(kernel, first) < 3:
             raise ValueError(
                 f"expected a layer or more and odd sides of at least 3, got layers {layers}, kernel {kernel}, "
                 f"first {first}"
             )
-        self.channels, self.outputs, self.width = channels, outputs, channels * width
+        self.channels, self.inputs, self.outputs, self.width = channels, inputs, outputs, channels * width
         self.reach = first // 2 + (layers - 1) * (kernel // 2)
         self.layers = nn.ModuleList(
             GatedPixelLayer(
-                self.width if k else channels,
+                self.width if k else channels * inputs,
                 self.width,
                 kernel // 2 if k else first // 2,
                 channels,
                 first=k == 0,
+                dropout=dropout,
                 context=context,
             )
             for k in range(layers)
@@ -156,19 +134,23 @@ class PixelNet(nn.Module):
         nn.init.zeros_(self.leave.weight)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return (batch, C, outputs, H, W) of x (batch, C, H, W); a context that is left out counts as zeros."""
+        """Return (batch, C, outputs, H, W) of x (batch, C * inputs, H, W); a context left out counts as zeros."""
         v = h = x
         for layer in self.layers:
             v, h = layer(v, h, context)
         return self.leave(torch.relu(self.inner(torch.relu(h)))).unflatten(1, (self.channels, self.outputs))
 
+    def incremental(self, bias: Tensor, n: int, context: Tensor | None = None) -> RasterPass:
+        """Return the pass that takes one column after another."""
+        return IncrementalPixelPass(self, bias, n, context)
 
-class IncrementalPixelPass:
+
+class IncrementalPixelPass(RasterPass):
     """The network on n pictures whose columns become known one after another, each unit computed once.
 
     The vertical stack of a row is computed when the row above is complete, and the horizontal one a group of a pixel at
     a time, with all that it computed before in the row kept: a picture takes the arithmetic of a full pass. No
-    gradients. For each column in turn: take its :meth:`outputs`, choose its value, :meth:`push` it.
+    gradients and no dropout.
 
     Args:
         net: the network; its weights must not change meanwhile.
@@ -179,55 +161,39 @@ class IncrementalPixelPass:
 
     @torch.no_grad()
     def __init__(self, net: PixelNet, bias: Tensor, n: int, context: Tensor | None = None) -> None:
-        self.net, self.bias, self.context = net, bias, context
         self.layers: list[GatedPixelLayer] = list(net.layers)  # type: ignore[arg-type]
-        self.size = bias.shape[1:3]
-        self.row = self.column = self.channel = 0
-        inputs, reaches = [net.channels] + [net.width] * (len(self.layers) - 1), [k.reach for k in self.layers]
+        super().__init__(bias, n, net.inputs, self.layers[0].reach)
+        self.net, self.context = net, context
+        inputs = [net.channels * net.inputs] + [net.width] * (len(self.layers) - 1)
+        reaches = [k.reach for k in self.layers]
         new, wide = bias.new_zeros, self.size[1]
         # of each layer: the rows that the vertical stack is given, the row that the horizontal one is given behind as
         # many zeros as it reaches, and what it has gated at the pixel; what the row before left there is written over
         # before it is seen, since all weights from what comes later are 0
         self.rows = [new(n, k, r + 1, wide) for k, r in zip(inputs, reaches, strict=True)]
-        self.along = [new(n, wide + r, k) for k, r in zip(inputs, reaches, strict=True)]
+        self.along = [self.line, *(new(n, wide + r, k) for k, r in zip(inputs[1:], reaches[1:], strict=True))]
         self.gated = [new(n, net.width) for _ in self.layers]
         self.last, self.inner = new(n, net.width), new(n, net.width)
         self.given: list[Tensor] = []
-        self.weights = [[_group(k.horizontal, c, net.channels) for c in range(net.channels)] for k in self.layers]
-        self.mixes = [[_group(k.mix, c, net.channels) for c in range(net.channels)] for k in self.layers]
-        self.ends = [[_group(k, c, net.channels) for c in range(net.channels)] for k in (net.inner, net.leave)]
-        self._begin_row()
-        self.current = self._group_outputs()
-
-    def outputs(self) -> Tensor:
-        """Return the next column's outputs, (n, outputs)."""
-        return self.current
-
-    @torch.no_grad()
-    def push(self, x: Tensor) -> None:
-        """Set the next column, (n, 1)."""
-        self.along[0][:, self.column + self.layers[0].reach, self.channel] = x[:, 0]
-        self.channel += 1
-        if self.channel == self.net.channels:
-            self.channel, self.column = 0, self.column + 1
-        if self.column == self.size[1]:
-            self.column, self.row = 0, self.row + 1
-            if self.row < self.size[0]:
-                self._end_row()
-                self._begin_row()
-        if self.row < self.size[0]:
-            self.current = self._group_outputs()
+        self.weights = [
+            [group_weights(k.horizontal, c, net.channels) for c in range(net.channels)] for k in self.layers
+        ]
+        self.mixes = [[group_weights(k.mix, c, net.channels) for c in range(net.channels)] for k in self.layers]
+        self.ends = [[group_weights(k, c, net.channels) for c in range(net.channels)] for k in (net.inner, net.leave)]
+        self._begin()
 
     def reorder(self, rows: Tensor) -> None:
         """Go on with these pictures, (n,), in place of those that were."""
+        super().reorder(rows)
         for states in (self.rows, self.along, self.gated, self.given):
             states[:] = [state[rows] for state in states]
-        self.last, self.inner, self.current = self.last[rows], self.inner[rows], self.current[rows]
+        self.line = self.along[0]
+        self.last, self.inner = self.last[rows], self.inner[rows]
         self.context = None if self.context is None else self.context[rows]
 
     def _end_row(self) -> None:
         """Show the row to the vertical stack."""
-        row = self.along[0][:, self.layers[0].reach :].transpose(1, 2)
+        row = self.line[:, self.reach :].transpose(1, 2)
         self.rows[0] = torch.cat([self.rows[0][:, :, 1:], row[:, :, None]], 2)
 
     def _begin_row(self) -> None:
@@ -241,7 +207,7 @@ class IncrementalPixelPass:
 
     def _group_outputs(self) -> Tensor:
         """Compute the group of the channel at the pixel in all layers; return its outputs."""
-        j, c, size = self.column, self.channel, self.net.width // self.net.channels
+        j, c, size = self.column, self.known // self.net.inputs, self.net.width // self.net.channels
         group, h = slice(c * size, (c + 1) * size), self.last[:, :0]
         for k, layer in enumerate(self.layers):
             seen = self.along[k][:, j : j + layer.reach + 1].flatten(1)
@@ -260,10 +226,3 @@ def gate(x: Tensor) -> Tensor:
     """Return tanh of the first half of the channels times the sigmoid of the second."""
     a, b = x.chunk(2, 1)
     return torch.tanh(a) * torch.sigmoid(b)
-
-
-def _group(conv: PixelConv2d, c: int, groups: int) -> tuple[Tensor, Tensor]:
-    """Return weights ((reach + 1) * inputs, outputs) and biases of group c, of all blocks."""
-    pick = torch.arange(conv.out_channels, device=conv.weight.device).view(conv.halves, groups, -1)[:, c].flatten()
-    weight = conv.masked_weight()[pick, :, 0].transpose(1, 2).flatten(1).T.contiguous()
-    return weight, weight.new_zeros(len(pick)) if conv.bias is None else conv.bias[pick]

@@ -18,6 +18,8 @@ from hexad.autoregressive import (
     EnsembleMADE,
     EoNADE,
     PixelCNN,
+    PixelCNNPP,
+    RowLSTM,
     Transformer,
     WaveNet,
 )
@@ -172,12 +174,46 @@ def pixelcnn(
     kernel: Annotated[int, Field(ge=3)] = 3,
     first: Annotated[int, Field(ge=3)] = 7,
     components: Annotated[int, Field(ge=0)] = 5,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     context: int = 0,
 ) -> PixelCNN:
     """Return a gated PixelCNN; 3 to 6 layers, by the picture's side."""
-    if layers is None:
-        layers = min(6, max(3, max(event.shape[1:]) // 2 - 2))
-    return PixelCNN(event, hidden, layers, kernel, first, components, context)
+    return PixelCNN(event, hidden, layers or _pixel_layers(event), kernel, first, components, dropout, context)
+
+
+def pixelcnn_pp(
+    event: Event,
+    *,
+    hidden: Width = 64,
+    layers: Width | None = None,
+    kernel: Annotated[int, Field(ge=3)] = 3,
+    first: Annotated[int, Field(ge=3)] = 7,
+    components: Width = 5,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    context: int = 0,
+) -> PixelCNNPP:
+    """Return a PixelCNN++; 3 to 6 layers, by the picture's side."""
+    return PixelCNNPP(event, hidden, layers or _pixel_layers(event), kernel, first, components, dropout, context)
+
+
+def row_lstm(
+    event: Event,
+    *,
+    hidden: Width = 32,
+    layers: Width = 2,
+    kernel: Annotated[int, Field(ge=3)] = 3,
+    first: Annotated[int, Field(ge=3)] = 7,
+    components: Annotated[int, Field(ge=0)] = 5,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    context: int = 0,
+) -> RowLSTM:
+    """Return a Row LSTM of two layers."""
+    return RowLSTM(event, hidden, layers, kernel, first, components, dropout, context)
+
+
+def _pixel_layers(event: Event) -> int:
+    """Return the number of layers whose reach is about the picture's side."""
+    return min(6, max(3, max(event.shape[1:]) // 2 - 2))
 
 
 def deepar(
@@ -281,6 +317,24 @@ RECIPES = (
         "pixelcnn",
         "autoregressive",
         pixelcnn,
+        schemes={"binary": "identity", "ordinal": "identity"},
+        layouts=("image",),
+        can=("exact log-likelihood", "impute"),
+        settings={"lr": 1e-3, "batch_size": 32},
+    ),
+    Recipe(
+        "pixelcnn-pp",
+        "autoregressive",
+        pixelcnn_pp,
+        schemes={"binary": "identity", "ordinal": "identity"},
+        layouts=("image",),
+        can=("exact log-likelihood", "impute"),
+        settings={"lr": 1e-3, "batch_size": 32},
+    ),
+    Recipe(
+        "row-lstm",
+        "autoregressive",
+        row_lstm,
         schemes={"binary": "identity", "ordinal": "identity"},
         layouts=("image",),
         can=("exact log-likelihood", "impute"),
