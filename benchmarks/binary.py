@@ -100,7 +100,7 @@ def measure(name: str, seeds: int) -> dict[str, Any]:
         print(f"{name}: {words(candidate)}: validation {tried[-1][0]:.3f}", file=sys.stderr, flush=True)
     _, first, chosen, took = min(tried, key=lambda entry: entry[0])
     found = [nats(first, data.test), *(nats(trained(data, chosen, seed), data.test) for seed in range(1, seeds))]
-    spread = f" ± {statistics.stdev(found):.2f} over seeds" if seeds > 1 else ""
+    spread = f" ± {statistics.stdev(found):.2f}" if seeds > 1 else ""
     return {
         "target": f"at most {table.wanted:g} nats (published: {table.published})",
         "ours": f"{statistics.mean(found):.2f}{spread} nats",
@@ -109,7 +109,7 @@ def measure(name: str, seeds: int) -> dict[str, Any]:
         f"{len(tried)} candidates on validation ("
         + "; ".join(f"{words(candidate)}: {valid:.2f}" for valid, _, candidate, _ in tried)
         + ")",
-        "seeds": ", ".join(str(seed) for seed in range(seeds)),
+        "seeds": "0" if seeds == 1 else f"0 to {seeds - 1}, mean and deviation over them",
         "wall": f"{time.monotonic() - began:.0f} s",
         "command": f"python -m benchmarks.binary {name} --seeds {seeds}",
     }
