@@ -159,7 +159,7 @@ class AR(Density, Forecaster, Timed):
         Raises:
             InputError: too few rows for the order, or a column is constant.
         """
-        series = x.to(self.mean).T.contiguous().cpu().numpy()
+        series = np.ascontiguousarray(x.detach().to("cpu", torch.float64).numpy().T)
         for column, y in enumerate(series):
             if y.min() == y.max():
                 which = f"column {column} of the series" if len(series) > 1 else "the series"
@@ -244,7 +244,7 @@ class AR(Density, Forecaster, Timed):
         top = min(self.span, int(12 * (len(y) / 100) ** 0.25), (len(y) - 2 - terms) // 3)
         if top < 1:
             return 0
-        levels = torch.from_numpy(deterministic(self.trend, self.period, np.arange(top, len(y)))).T
+        levels = torch.from_numpy(deterministic(self.trend, self.period, top, len(y))).T
         series = torch.from_numpy(y)
         target = series[top:, None]
         r = torch.linalg.qr(torch.cat([levels, lagged(series, list(range(1, top + 1))), target], 1), mode="r")[1]
