@@ -387,15 +387,9 @@ class AR(Density, Forecaster, Timed):
         Raises:
             InputError: the history is shorter than the order, ``steps`` is not positive, or ``level`` not in (0, 1).
         """
-        need = int(self.orders.max())
-        if len(history) < need:
-            raise InputError(f"forecast: a history of {len(history)} rows is too short, the model needs {need}")
         if steps < 1 or not 0 < level < 1:
             raise InputError(f"forecast: expected steps of at least 1 and a level in (0, 1), got {steps} and {level}")
-        history = history.to(self.mean)
-        x = torch.zeros(self.span + steps, self.event.dims, dtype=self.mean.dtype, device=self.device)
-        kept = min(len(history), self.span)
-        x[self.span - kept : self.span] = history[len(history) - kept :]
+        x = torch.cat([self._last(history), self.mean.new_zeros(steps, self.event.dims)])
         psi = torch.zeros_like(x)
         psi[self.span] = 1
         recent, drift = self.coefficients.flip(1), self._drift(steps, len(history))
@@ -407,3 +401,39 @@ class AR(Density, Forecaster, Timed):
         deviation = (self.variance * psi[self.span :].square().cumsum(0)).sqrt()
         reach = torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=mean.dtype)).to(mean) * deviation
         return mean, mean - reach, mean + reach
+
+    @torch.no_grad()
+    def paths(self, history: Tensor, steps: int, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return n draws of the rows after ``history`` (T, D), (n, steps, D), in float64.
+
+        Raises:
+            InputError: the history is shorter than the order, or ``steps`` or ``n`` is not positive.
+        """
+        if steps < 1 or n < 1:
+            raise InputError(f"forecast: expected steps and paths of at least 1, got {steps} and {n}")
+        noise = torch.randn(
+            n,
+            steps,
+            self.event.dims,
+            generator=fresh(generator, self.device),
+            device=self.device,
+            dtype=self.mean.dtype,
+        )
+        x = torch.cat([self._last(history).expand(n, -1, -1), noise * self.variance.sqrt()], 1)
+        recent, drift = self.coefficients.flip(1).T, self._drift(steps, len(history))
+        for t in range(self.span, self.span + steps):
+            mean = drift[t - self.span] + (recent * x[:, t - self.span : t]).sum(1)
+            x[:, t] = snap(mean + x[:, t], self.widths, self.anchor)
+        return x[:, self.span :]
+
+    def _last(self, history: Tensor) -> Tensor:
+        """Return the last ``span`` rows of a history (T, D); those it has not, which no lag takes, are 0.
+
+        Raises:
+            InputError: it is shorter than the order.
+        """
+        need = int(self.orders.max())
+        if len(history) < need:
+            raise InputError(f"forecast: a history of {len(history)} rows is too short, the model needs {need}")
+        kept = history.to(self.mean)[max(0, len(history) - self.span) :]
+        return torch.cat([self.mean.new_zeros(self.span - len(kept), self.event.dims), kept])
