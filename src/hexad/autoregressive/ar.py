@@ -11,19 +11,17 @@ first p given those. The *exact* likelihood has the first p rows too, under the 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Sequence
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hexad.autoregressive.base import Forecaster
+from hexad.autoregressive.fitting import FULL, PRICES, Estimator
 from hexad.autoregressive.heads import gaussian_log_mass, snap
-from hexad.autoregressive.linear import burg, exact_likelihood, lagged, yule_walker
-from hexad.autoregressive.regression import TRENDS, deterministic, least_squares, term_names
-from hexad.autoregressive.start import mean_path, stationary_start, window_start
+from hexad.autoregressive.regression import TRENDS, term_names
 from hexad.autoregressive.summary import Summary, summarise
 from hexad.checks import InputError, choose
 from hexad.event import Event
@@ -31,13 +29,6 @@ from hexad.model import Density, Timed, Trajectory
 from hexad.randomness import fresh
 
 __all__ = ["AR"]
-
-FULL = {"exact": exact_likelihood, "yule-walker": yule_walker, "burg": burg}  # methods that take all lags up to p
-PRICES: dict[str, Callable[[int], float]] = {  # of a coefficient, from the number of rows
-    "bic": math.log,
-    "hqic": lambda n: 2 * math.log(math.log(n)),
-    "aic": lambda n: 2.0,
-}
 
 
 class AR(Density, Forecaster, Timed):
@@ -164,95 +155,10 @@ class AR(Density, Forecaster, Timed):
             if y.min() == y.max():
                 which = f"column {column} of the series" if len(series) > 1 else "the series"
                 raise InputError(f"ar: {which} is constant, {y[0]:g} in all {len(y)} rows; leave it out")
-        found = [self._fit(y) for y in series]
+        estimator = Estimator(self.lags, self.method, self.criterion, self.span, self.trend, self.period)
+        found = [estimator.fit(y) for y in series]
         for name in found[0]:
             getattr(self, name).copy_(torch.from_numpy(np.array([column[name] for column in found])))
-
-    def _fit(self, y: np.ndarray) -> dict[str, Any]:
-        """Return what one column y (T,) gives to each buffer."""
-        lags = list(range(1, self._choose_order(y) + 1)) if self.lags is None else self.lags
-        p, names = max([0, *lags]), term_names(self.trend, self.period)
-        least = 2 * p + 2 + len(names)
-        if len(y) < least:
-            raise InputError(f"ar: {len(y)} rows are too few for lags up to {p}; at least {least} are needed")
-        mean = float(y.mean())
-        centred = y - mean
-        floor = 1e-12 * float(centred @ centred) / len(y)  # of variances: a series without noise keeps a density
-        coefficients, errors = np.zeros(self.span), np.zeros(len(names) + self.span)
-        if self.method in FULL:
-            constant, whole, noise = FULL[self.method](torch.from_numpy(y), p)
-            terms, phi, variance, rows = constant.numpy()[None], whole.numpy(), float(noise), len(y)
-        else:
-            fit = least_squares(y, lags, self.trend, self.period)
-            terms, phi, variance, rows = fit.terms, fit.phi, fit.variance, fit.rows
-            errors[[*range(len(names)), *(len(names) - 1 + lag for lag in lags)]] = fit.errors
-        coefficients[:p] = phi
-        variance = max(variance, floor)
-        drift = self._parts(terms)
-        return {
-            "mean": mean,
-            "anchor": y[0],
-            "orders": p,
-            "rows": rows,
-            "coefficients": coefficients,
-            "errors": errors,
-            "variance": variance,
-            "intercept": drift[0],
-            **({"slope": drift[1], "seasons": drift[2]} if self.timed else {}),
-            **self._start(y, phi, variance, drift, floor),
-        }
-
-    def _parts(self, terms: np.ndarray) -> tuple[float, float, np.ndarray]:
-        """Return constant, slope and seasons (period or 1,) of the coefficients of the terms of the time."""
-        seasons, constant = np.zeros(self.period or 1), int("c" in self.trend)
-        if self.period is not None:
-            seasons[constant:] = terms[len(terms) - self.period + constant :]
-        return terms[0] if constant else 0.0, terms[constant] if "t" in self.trend else 0.0, seasons
-
-    def _start(
-        self, y: np.ndarray, phi: np.ndarray, variance: float, drift: tuple[float, float, np.ndarray], floor: float
-    ) -> dict[str, Any]:
-        """Return what the law of the first rows gives to its buffers."""
-        p, found = len(phi), {}
-        start = stationary_start(0.0 if self.timed else drift[0] / (1 - phi.sum()), phi, variance)
-        if self.timed:
-            if start is not None:
-                slope, seasons = mean_path(*drift, phi)
-            else:
-                constant, slope, seasons = self._parts(least_squares(y, [], self.trend, self.period).terms)
-                seasons = constant + seasons
-            found = {"path_slope": slope, "path_seasons": seasons}
-            times = np.arange(len(y))
-            y = y - slope * (times + 1) - seasons[times % len(seasons)]
-        first, intercepts, variances = window_start(y, p, floor) if start is None else start
-        # rows that have p before them are as all later ones
-        coefficients = np.zeros((self.span, self.span))
-        coefficients[:p, :p] = first
-        for t in range(p, self.span):
-            coefficients[t, t - p : t] = phi[::-1]
-        rest = np.ones(self.span - p)
-        return {
-            **found,
-            "start_coefficients": coefficients,
-            "start_intercept": np.concatenate([intercepts, drift[0] * rest]),
-            "start_variance": np.concatenate([variances, variance * rest]),
-        }
-
-    def _choose_order(self, y: np.ndarray) -> int:
-        """Return the order with the least criterion; the last column of one QR decomposition has the squares of all."""
-        terms = len(term_names(self.trend, self.period))
-        top = min(self.span, int(12 * (len(y) / 100) ** 0.25), (len(y) - 2 - terms) // 3)
-        if top < 1:
-            return 0
-        levels = torch.from_numpy(deterministic(self.trend, self.period, top, len(y))).T
-        series = torch.from_numpy(y)
-        target = series[top:, None]
-        r = torch.linalg.qr(torch.cat([levels, lagged(series, list(range(1, top + 1))), target], 1), mode="r")[1]
-        squares = r[:, -1].square().flip(0).cumsum(0).flip(0)[terms:]  # of the residuals of order 0, 1, ...
-        n = len(target)
-        price = PRICES[self.criterion](n)
-        tiny = torch.finfo(r.dtype).tiny
-        return int((n * torch.log((squares / n).clamp(min=tiny)) + price * torch.arange(top + 1)).argmin())
 
     def _line(self, slope: Tensor, seasons: Tensor, n: int, ahead: int = 0) -> Tensor:
         """Return a trend and seasons at n times from ``time + ahead`` on, (n, D)."""

@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hexad.autoregressive.ar import PRICES
 from hexad.autoregressive.base import Forecaster
+from hexad.autoregressive.fitting import PRICES
 from hexad.autoregressive.heads import gaussian_log_mass, snap
 from hexad.checks import InputError, choose
 from hexad.event import Event
