@@ -113,6 +113,24 @@ def test_forecast_follows_the_data(command, tmp_path):
     _refused(command, "is a folder", tmp_path / "g.csv", "forecast", run, "--steps", "3", "--plot", tmp_path / "p.png")
 
 
+def test_a_summary_is_printed(command, table, tmp_path):
+    values = np.cumsum(np.random.default_rng(0).normal(size=(90, 2)), 0).round(3)
+    pd.DataFrame(values, columns=["bread", "milk"]).to_csv(tmp_path / "s.csv", index=False)
+    run = tmp_path / "run"
+    assert (
+        command("train", "ar", tmp_path / "s.csv", "--out", run, "--set", "order=1", "--data", "layout=series")[0] == 0
+    )
+    status, out, _ = command("summary", run)
+    assert status == 0
+    for word in ("AR(1) of bread", "bread.L1", "AR(1) of milk", "std err", "AIC, BIC, HQIC", "log-likelihood"):
+        assert word in out
+    other = tmp_path / "other"
+    assert command("train", "gaussian", table, "--out", other)[0] == 0
+    status, out, err = command("summary", other)
+    assert (status, out) == (2, "")
+    assert err.strip().endswith("summary: gaussian has no table of coefficients; models that have one: ar")
+
+
 # -- what the user may get wrong: exit 2, one line, nothing written --------------------------------------------------
 
 

@@ -188,6 +188,14 @@ def evaluate(
 
 
 @app.command()
+def summary(run: RunFolder) -> None:
+    """Coefficients with standard errors, log-likelihood and criteria of a run of `ar`, on its training rows."""
+    from hexad.fitted import load, summaries
+
+    print("\n\n".join(str(found) for found in summaries(load(run))))
+
+
+@app.command()
 def forecast(
     run: RunFolder,
     steps: Annotated[int, typer.Option("--steps", metavar="H", help="How many times ahead.")],

@@ -10,7 +10,7 @@ from statsmodels.tsa.ar_model import AutoReg
 from statsmodels.tsa.arima.model import ARIMA
 
 from hexad.autoregressive import AR, Forecaster
-from hexad.autoregressive import ar as module
+from hexad.autoregressive import fitting as module
 from hexad.autoregressive.linear import exact_likelihood, levinson, partial_autocorrelations
 from hexad.autoregressive.regression import Regression
 from hexad.checks import InputError

@@ -244,6 +244,19 @@ def test_a_run_is_loaded_with_its_summary_in_the_users_units(run):
     )
 
 
+def test_a_run_has_a_table_of_its_coefficients(run):
+    data, fit = run
+    assert fit.summary().equals(fit.model.summary(name="sales").table)
+    assert list(fit.summary().index)[-1] == "sales.L2"
+    two = hexad.fit("ar", np.stack([data.train, data.train.to_numpy()[::-1]], 1)[..., 0], order=1, progress=False)
+    assert two.summary().loc[("x1", "x1.L1"), "coef"] == pytest.approx(float(two.model.coefficients[1, 0]), rel=1e-12)
+    plain = hexad.fit("ar", data, order=1, method="burg", progress=False)
+    with pytest.raises(InputError, match="standard errors are those of method=cls, this model's is burg"):
+        plain.summary()
+    with pytest.raises(InputError, match="var has no table of coefficients; models that have one: ar"):
+        hexad.fit("var", data, order=1, progress=False).summary()
+
+
 def test_the_forecast_of_a_run_is_autoregs_on_the_whole_series(run):
     data, fit = run
     whole = torch.cat([data.tensor(split) for split in ("train", "valid", "test")])[:, 0]

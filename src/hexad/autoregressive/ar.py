@@ -11,19 +11,17 @@ first p given those. The *exact* likelihood has the first p rows too, under the 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Sequence
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hexad.autoregressive.base import Forecaster
+from hexad.autoregressive.fitting import FULL, PRICES, Estimator
 from hexad.autoregressive.heads import gaussian_log_mass, snap
-from hexad.autoregressive.linear import burg, exact_likelihood, lagged, yule_walker
-from hexad.autoregressive.regression import TRENDS, deterministic, least_squares, term_names
-from hexad.autoregressive.start import mean_path, stationary_start, window_start
+from hexad.autoregressive.regression import TRENDS, term_names
 from hexad.autoregressive.summary import Summary, summarise
 from hexad.checks import InputError, choose
 from hexad.event import Event
@@ -31,13 +29,6 @@ from hexad.model import Density, Timed, Trajectory
 from hexad.randomness import fresh
 
 __all__ = ["AR"]
-
-FULL = {"exact": exact_likelihood, "yule-walker": yule_walker, "burg": burg}  # methods that take all lags up to p
-PRICES: dict[str, Callable[[int], float]] = {  # of a coefficient, from the number of rows
-    "bic": math.log,
-    "hqic": lambda n: 2 * math.log(math.log(n)),
-    "aic": lambda n: 2.0,
-}
 
 
 class AR(Density, Forecaster, Timed):
@@ -159,100 +150,15 @@ class AR(Density, Forecaster, Timed):
         Raises:
             InputError: too few rows for the order, or a column is constant.
         """
-        series = x.to(self.mean).T.contiguous().cpu().numpy()
+        series = np.ascontiguousarray(x.detach().to("cpu", torch.float64).numpy().T)
         for column, y in enumerate(series):
             if y.min() == y.max():
                 which = f"column {column} of the series" if len(series) > 1 else "the series"
                 raise InputError(f"ar: {which} is constant, {y[0]:g} in all {len(y)} rows; leave it out")
-        found = [self._fit(y) for y in series]
+        estimator = Estimator(self.lags, self.method, self.criterion, self.span, self.trend, self.period)
+        found = [estimator.fit(y) for y in series]
         for name in found[0]:
             getattr(self, name).copy_(torch.from_numpy(np.array([column[name] for column in found])))
-
-    def _fit(self, y: np.ndarray) -> dict[str, Any]:
-        """Return what one column y (T,) gives to each buffer."""
-        lags = list(range(1, self._choose_order(y) + 1)) if self.lags is None else self.lags
-        p, names = max([0, *lags]), term_names(self.trend, self.period)
-        least = 2 * p + 2 + len(names)
-        if len(y) < least:
-            raise InputError(f"ar: {len(y)} rows are too few for lags up to {p}; at least {least} are needed")
-        mean = float(y.mean())
-        centred = y - mean
-        floor = 1e-12 * float(centred @ centred) / len(y)  # of variances: a series without noise keeps a density
-        coefficients, errors = np.zeros(self.span), np.zeros(len(names) + self.span)
-        if self.method in FULL:
-            constant, whole, noise = FULL[self.method](torch.from_numpy(y), p)
-            terms, phi, variance, rows = constant.numpy()[None], whole.numpy(), float(noise), len(y)
-        else:
-            fit = least_squares(y, lags, self.trend, self.period)
-            terms, phi, variance, rows = fit.terms, fit.phi, fit.variance, fit.rows
-            errors[[*range(len(names)), *(len(names) - 1 + lag for lag in lags)]] = fit.errors
-        coefficients[:p] = phi
-        variance = max(variance, floor)
-        drift = self._parts(terms)
-        return {
-            "mean": mean,
-            "anchor": y[0],
-            "orders": p,
-            "rows": rows,
-            "coefficients": coefficients,
-            "errors": errors,
-            "variance": variance,
-            "intercept": drift[0],
-            **({"slope": drift[1], "seasons": drift[2]} if self.timed else {}),
-            **self._start(y, phi, variance, drift, floor),
-        }
-
-    def _parts(self, terms: np.ndarray) -> tuple[float, float, np.ndarray]:
-        """Return constant, slope and seasons (period or 1,) of the coefficients of the terms of the time."""
-        seasons, constant = np.zeros(self.period or 1), int("c" in self.trend)
-        if self.period is not None:
-            seasons[constant:] = terms[len(terms) - self.period + constant :]
-        return terms[0] if constant else 0.0, terms[constant] if "t" in self.trend else 0.0, seasons
-
-    def _start(
-        self, y: np.ndarray, phi: np.ndarray, variance: float, drift: tuple[float, float, np.ndarray], floor: float
-    ) -> dict[str, Any]:
-        """Return what the law of the first rows gives to its buffers."""
-        p, found = len(phi), {}
-        start = stationary_start(0.0 if self.timed else drift[0] / (1 - phi.sum()), phi, variance)
-        if self.timed:
-            if start is not None:
-                slope, seasons = mean_path(*drift, phi)
-            else:
-                constant, slope, seasons = self._parts(least_squares(y, [], self.trend, self.period).terms)
-                seasons = constant + seasons
-            found = {"path_slope": slope, "path_seasons": seasons}
-            times = np.arange(len(y))
-            y = y - slope * (times + 1) - seasons[times % len(seasons)]
-        first, intercepts, variances = window_start(y, p, floor) if start is None else start
-        # rows that have p before them are as all later ones
-        coefficients = np.zeros((self.span, self.span))
-        coefficients[:p, :p] = first
-        for t in range(p, self.span):
-            coefficients[t, t - p : t] = phi[::-1]
-        rest = np.ones(self.span - p)
-        return {
-            **found,
-            "start_coefficients": coefficients,
-            "start_intercept": np.concatenate([intercepts, drift[0] * rest]),
-            "start_variance": np.concatenate([variances, variance * rest]),
-        }
-
-    def _choose_order(self, y: np.ndarray) -> int:
-        """Return the order with the least criterion; the last column of one QR decomposition has the squares of all."""
-        terms = len(term_names(self.trend, self.period))
-        top = min(self.span, int(12 * (len(y) / 100) ** 0.25), (len(y) - 2 - terms) // 3)
-        if top < 1:
-            return 0
-        levels = torch.from_numpy(deterministic(self.trend, self.period, np.arange(top, len(y)))).T
-        series = torch.from_numpy(y)
-        target = series[top:, None]
-        r = torch.linalg.qr(torch.cat([levels, lagged(series, list(range(1, top + 1))), target], 1), mode="r")[1]
-        squares = r[:, -1].square().flip(0).cumsum(0).flip(0)[terms:]  # of the residuals of order 0, 1, ...
-        n = len(target)
-        price = PRICES[self.criterion](n)
-        tiny = torch.finfo(r.dtype).tiny
-        return int((n * torch.log((squares / n).clamp(min=tiny)) + price * torch.arange(top + 1)).argmin())
 
     def _line(self, slope: Tensor, seasons: Tensor, n: int, ahead: int = 0) -> Tensor:
         """Return a trend and seasons at n times from ``time + ahead`` on, (n, D)."""
@@ -387,15 +293,9 @@ class AR(Density, Forecaster, Timed):
         Raises:
             InputError: the history is shorter than the order, ``steps`` is not positive, or ``level`` not in (0, 1).
         """
-        need = int(self.orders.max())
-        if len(history) < need:
-            raise InputError(f"forecast: a history of {len(history)} rows is too short, the model needs {need}")
         if steps < 1 or not 0 < level < 1:
             raise InputError(f"forecast: expected steps of at least 1 and a level in (0, 1), got {steps} and {level}")
-        history = history.to(self.mean)
-        x = torch.zeros(self.span + steps, self.event.dims, dtype=self.mean.dtype, device=self.device)
-        kept = min(len(history), self.span)
-        x[self.span - kept : self.span] = history[len(history) - kept :]
+        x = torch.cat([self._last(history), self.mean.new_zeros(steps, self.event.dims)])
         psi = torch.zeros_like(x)
         psi[self.span] = 1
         recent, drift = self.coefficients.flip(1), self._drift(steps, len(history))
@@ -407,3 +307,39 @@ class AR(Density, Forecaster, Timed):
         deviation = (self.variance * psi[self.span :].square().cumsum(0)).sqrt()
         reach = torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=mean.dtype)).to(mean) * deviation
         return mean, mean - reach, mean + reach
+
+    @torch.no_grad()
+    def paths(self, history: Tensor, steps: int, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return n draws of the rows after ``history`` (T, D), (n, steps, D), in float64.
+
+        Raises:
+            InputError: the history is shorter than the order, or ``steps`` or ``n`` is not positive.
+        """
+        if steps < 1 or n < 1:
+            raise InputError(f"forecast: expected steps and paths of at least 1, got {steps} and {n}")
+        noise = torch.randn(
+            n,
+            steps,
+            self.event.dims,
+            generator=fresh(generator, self.device),
+            device=self.device,
+            dtype=self.mean.dtype,
+        )
+        x = torch.cat([self._last(history).expand(n, -1, -1), noise * self.variance.sqrt()], 1)
+        recent, drift = self.coefficients.flip(1).T, self._drift(steps, len(history))
+        for t in range(self.span, self.span + steps):
+            mean = drift[t - self.span] + (recent * x[:, t - self.span : t]).sum(1)
+            x[:, t] = snap(mean + x[:, t], self.widths, self.anchor)
+        return x[:, self.span :]
+
+    def _last(self, history: Tensor) -> Tensor:
+        """Return the last ``span`` rows of a history (T, D); those it has not, which no lag takes, are 0.
+
+        Raises:
+            InputError: it is shorter than the order.
+        """
+        need = int(self.orders.max())
+        if len(history) < need:
+            raise InputError(f"forecast: a history of {len(history)} rows is too short, the model needs {need}")
+        kept = history.to(self.mean)[max(0, len(history) - self.span) :]
+        return torch.cat([self.mean.new_zeros(self.span - len(kept), self.event.dims), kept])

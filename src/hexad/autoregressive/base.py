@@ -217,6 +217,19 @@ class Forecaster(ABC):
             mean, lower, upper, each (steps, D).
         """
 
+    @abstractmethod
+    def paths(self, history: Tensor, steps: int, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return n draws of the ``steps`` rows after ``history``, each of these rows together, (n, steps, D).
+
+        Columns with a recorded step are on their grid, as the rows that :meth:`forecast` speaks of are not.
+
+        Args:
+            history: (T, D), in time order.
+            steps: how many rows.
+            n: how many draws.
+            generator: where randomness comes from.
+        """
+
 
 def column_order(order: str | Sequence[int], dims: int) -> list[int]:
     """Return the columns in the order that is meant: ``natural``, ``random`` or a permutation.

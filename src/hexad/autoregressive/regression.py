@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hexad.autoregressive.design import Dense, design_of
+
 __all__ = ["TRENDS", "Regression", "deterministic", "least_squares", "term_names"]
 
 TRENDS = ("n", "c", "t", "ct")  # nothing, a constant, a trend, both
@@ -49,16 +51,16 @@ def term_names(trend: str, period: int | None) -> list[str]:
     return names + [f"s({j},{period})" for j in range(2 if "c" in trend else 1, (period or 0) + 1)]
 
 
-def deterministic(trend: str, period: int | None, times: np.ndarray) -> np.ndarray:
-    """Return the terms of the time at ``times`` (n,), whole numbers from 0, as rows (terms, n)."""
-    rows = np.empty((len(term_names(trend, period)), len(times)))
+def deterministic(trend: str, period: int | None, first: int, end: int) -> np.ndarray:
+    """Return the terms of the time from ``first`` on to before ``end``, whole numbers from 0, as rows (terms, n)."""
+    rows = np.empty((len(term_names(trend, period)), end - first))
     if "c" in trend:
         rows[0] = 1
     if "t" in trend:
-        rows[int("c" in trend)] = times + 1
+        rows[int("c" in trend)] = np.arange(first + 1, end + 1)
     if period is not None:
         seasons = np.arange(int("c" in trend), period)
-        rows[len(rows) - len(seasons) :] = times % period == seasons[:, None]
+        rows[len(rows) - len(seasons) :] = np.arange(first, end) % period == seasons[:, None]
     return rows
 
 
@@ -76,47 +78,40 @@ def least_squares(y: np.ndarray, lags: Sequence[int], trend: str = "c", period: 
     # the terms whose sum is 1 everywhere, if any: they bear the level of the series
     bears = np.array([float(name == "const" or ("c" not in trend and name.startswith("s("))) for name in names])
     level = float(y[first:].mean()) if bears.any() else 0.0
-    z = y - level
-    rows = np.empty((count + len(lags) + 1, n))
-    rows[:count] = deterministic(trend, period, np.arange(first, len(y)))
-    for row, lag in enumerate([*lags, 0], count):
-        rows[row] = z[first - lag : len(z) - lag]
-    solution, inverse, squares = _solve(rows)
+    solution, root, squares = _solve(deterministic(trend, period, first, len(y)), y - level, lags)
     terms, taken = solution[:count], solution[count:]
     if level:
         # y - m = a + phi (lag - m) is y = a + m (1 - sum phi) + phi lag, a linear map of the coefficients
         terms = terms + bears * (level * (1 - taken.sum()))
-        back = np.eye(len(solution))
-        back[:count, count:] = -level * bears[:, None]
-        inverse = back @ inverse @ back.T
+        root[:, :count] -= np.outer(root[:, count:].sum(1), level * bears)
     phi = np.zeros(first)
     phi[[lag - 1 for lag in lags]] = taken
-    errors = np.sqrt(squares / n * inverse.diagonal())
+    errors = np.sqrt(squares / n * np.square(root).sum(0))
     return Regression(terms, phi, squares / n, errors, n)
 
 
-def _solve(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Regress the last of some rows (k + 1, n) on the others.
+def _solve(beside: np.ndarray, z: np.ndarray, lags: Sequence[int]) -> tuple[np.ndarray, np.ndarray, float]:
+    """Regress a series on some rows and on its lags, as :class:`~hexad.autoregressive.design.Dense` takes them.
 
     Returns:
-        The solution (k,), the inverse Gram matrix (k, k) and the sum of the squares of the residuals.
+        The solution (k,), R (m, k) with R'R the inverse Gram matrix, and the sum of the squares of the residuals.
     """
-    design, target = rows[:-1], rows[-1]
-    products = rows @ rows.T
-    gram, right = products[:-1, :-1], products[:-1, -1]
-    if len(design) == 0:
-        return right, gram, float(products[0, 0])
+    design = design_of(beside, z, lags)
+    gram, right = design.normal_equations()
+    if not len(gram):
+        return right, gram, float(design.target @ design.target)
     root = _inverse_root(gram)
     if root is None:
-        inverse = np.linalg.pinv(design.T, rcond=1e-15)
-        solution = inverse @ target
-        return solution, inverse @ inverse.T, float(np.square(target - solution @ design).sum())
+        rows = Dense(beside, z, lags).rows
+        inverse = np.linalg.pinv(rows.T, rcond=1e-15)
+        solution = inverse @ design.target
+        return solution, inverse.T, float(np.square(design.target - solution @ rows).sum())
     solution = root.T @ (root @ right)
-    residuals = target - solution @ design
-    left = root @ (design @ residuals)
+    residuals = design.residuals(solution)
+    left = root @ design.products(residuals)
     # of r - c'X: r'r - 2 c'Xr + c'XX'c, and XX'c = Xr
     squares = max(0.0, float(residuals @ residuals - left @ left))
-    return solution + root.T @ left, root.T @ root, squares
+    return solution + root.T @ left, root, squares
 
 
 def _inverse_root(gram: np.ndarray) -> np.ndarray | None:

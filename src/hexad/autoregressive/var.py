@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hexad.autoregressive.ar import PRICES
 from hexad.autoregressive.base import Forecaster
+from hexad.autoregressive.fitting import PRICES
 from hexad.autoregressive.heads import gaussian_log_mass, snap
 from hexad.checks import InputError, choose
 from hexad.event import Event
@@ -200,11 +200,9 @@ class VAR(Density, Forecaster):
             InputError: the history is shorter than the order, ``steps`` is not positive, or ``level`` not in (0, 1).
         """
         p, dims = int(self.lags), self.event.dims
-        if len(history) < p:
-            raise InputError(f"forecast: a history of {len(history)} rows is too short, the model needs {p}")
         if steps < 1 or not 0 < level < 1:
             raise InputError(f"forecast: expected steps of at least 1 and a level in (0, 1), got {steps} and {level}")
-        x = [*history.to(self.mean)[len(history) - p :]]
+        x = [*self._last(history)]
         psi = [torch.eye(dims).to(self.factor)]
         total, variances = torch.zeros_like(self.factor), []
         for step in range(steps):
@@ -217,6 +215,39 @@ class VAR(Density, Forecaster):
         mean, deviation = torch.stack(x[p:]), torch.stack(variances).sqrt()
         reach = torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=mean.dtype)).to(mean) * deviation
         return mean, mean - reach, mean + reach
+
+    @torch.no_grad()
+    def paths(self, history: Tensor, steps: int, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return n draws of the rows after ``history`` (T, D), (n, steps, D), in float64.
+
+        Raises:
+            InputError: the history is shorter than the order, or ``steps`` or ``n`` is not positive.
+        """
+        if steps < 1 or n < 1:
+            raise InputError(f"forecast: expected steps and paths of at least 1, got {steps} and {n}")
+        p, generator = int(self.lags), fresh(generator, self.device)
+        z = torch.randn(n, steps, self.event.dims, generator=generator, device=self.device, dtype=self.mean.dtype)
+        x = torch.cat([self._last(history).expand(n, -1, -1), torch.zeros_like(z)], 1)
+        for t in range(p, p + steps):
+            mean = self.intercept.expand(n, -1)
+            for lag in range(1, p + 1):
+                mean = mean + x[:, t - lag] @ self.matrices[lag - 1].T
+            for k, (row, scale) in enumerate(zip(self.factor, self.factor.diagonal(), strict=True)):
+                middle, noise = mean[:, k] + z[:, t - p, :k] @ row[:k], z[:, t - p, k]
+                x[:, t, k] = snap(middle + scale * noise, self.widths[k], self.anchor[k])
+                noise.copy_((x[:, t, k] - middle) / scale)  # what a rounded value stands for, to the columns after it
+        return x[:, p:]
+
+    def _last(self, history: Tensor) -> Tensor:
+        """Return the rows of a history (T, D) that are lags of what follows, (p, D).
+
+        Raises:
+            InputError: it is shorter than the order.
+        """
+        p = int(self.lags)
+        if len(history) < p:
+            raise InputError(f"forecast: a history of {len(history)} rows is too short, the model needs {p}")
+        return history.to(self.mean)[len(history) - p :]
 
 
 def least_squares(x: Tensor, p: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,6 +6,7 @@ from hexad.fitted.decision import decider_of
 from hexad.fitted.imputation import Imputed
 from hexad.fitted.origin import own_data
 from hexad.fitted.planning import Run, fit, load_for, plan
+from hexad.fitted.summary import summaries
 
 __all__ = [
     "Fitted",
@@ -19,4 +20,5 @@ __all__ = [
     "own_data",
     "pick_device",
     "plan",
+    "summaries",
 ]

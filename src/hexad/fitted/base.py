@@ -21,6 +21,7 @@ from hexad.fitted.decoding import decoding_of, extend, sampler
 from hexad.fitted.imputation import Imputed, impute
 from hexad.fitted.outliers import score_outliers
 from hexad.fitted.prediction import predict
+from hexad.fitted.summary import summary
 from hexad.likelihood import LogLikelihood
 from hexad.model import GenerativeModel, Timed, Trajectory, at_time
 from hexad.randomness import stream
@@ -264,6 +265,19 @@ class Fitted:
             InputError: the model does not impute, x is not like the training data, or an argument is out of its range.
         """
         return impute(self, x, draws, fill, context, seed, progress)
+
+    def summary(self) -> pd.DataFrame:
+        """Return what least squares on the training rows say, of a run of ``ar`` with ``method=cls``.
+
+        Returns:
+            A row a term (``const``, ``trend``, ``s(2,4)``, ``sales.L1``, ...) and the columns ``coef``, ``std err``,
+            ``z``, ``P>|z|``, ``[0.025`` and ``0.975]``, in the user's units; of several columns the index is column
+            and term. ``print(fitted.model.summary())`` shows the log-likelihood and the criteria too.
+
+        Raises:
+            InputError: the model has no such table, or no standard errors.
+        """
+        return summary(self)
 
     def score_outliers(
         self,

@@ -1,0 +1,140 @@
+"""How one column of an autoregression is fitted: its order, its coefficients, and the law of its first rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from hexad.autoregressive.linear import burg, exact_likelihood, lagged, yule_walker
+from hexad.autoregressive.regression import deterministic, least_squares, term_names
+from hexad.autoregressive.start import mean_path, stationary_start, window_start
+from hexad.checks import InputError
+
+__all__ = ["FULL", "PRICES", "Estimator"]
+
+FULL = {"exact": exact_likelihood, "yule-walker": yule_walker, "burg": burg}  # methods that take all lags up to p
+PRICES: dict[str, Callable[[int], float]] = {  # of a coefficient, from the number of rows
+    "bic": math.log,
+    "hqic": lambda n: 2 * math.log(math.log(n)),
+    "aic": lambda n: 2.0,
+}
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """From a column to the numbers of its law; see :class:`~hexad.autoregressive.AR`.
+
+    Args:
+        lags: which to take, each once and in increasing order; None: all up to an order by ``criterion``.
+        method: ``cls``, or one of ``FULL``.
+        criterion: one of ``PRICES``.
+        span: the largest lag that there may be.
+        trend, period: of the drift.
+    """
+
+    lags: list[int] | None
+    method: str
+    criterion: str
+    span: int
+    trend: str
+    period: int | None
+
+    def fit(self, y: np.ndarray) -> dict[str, Any]:
+        """Return what one column y (T,) gives to each buffer of the model, by name.
+
+        Raises:
+            InputError: too few rows for the order.
+        """
+        lags = list(range(1, self._choose_order(y) + 1)) if self.lags is None else self.lags
+        p, names = max([0, *lags]), term_names(self.trend, self.period)
+        least = 2 * p + 2 + len(names)
+        if len(y) < least:
+            raise InputError(f"ar: {len(y)} rows are too few for lags up to {p}; at least {least} are needed")
+        mean = float(y.mean())
+        centred = y - mean
+        floor = 1e-12 * float(centred @ centred) / len(y)  # of variances: a series without noise keeps a density
+        coefficients, errors = np.zeros(self.span), np.zeros(len(names) + self.span)
+        if self.method in FULL:
+            constant, whole, noise = FULL[self.method](torch.from_numpy(y), p)
+            terms, phi, variance, rows = constant.numpy()[None], whole.numpy(), float(noise), len(y)
+        else:
+            fit = least_squares(y, lags, self.trend, self.period)
+            terms, phi, variance, rows = fit.terms, fit.phi, fit.variance, fit.rows
+            errors[[*range(len(names)), *(len(names) - 1 + lag for lag in lags)]] = fit.errors
+        coefficients[:p] = phi
+        variance = max(variance, floor)
+        drift = self._parts(terms)
+        return {
+            "mean": mean,
+            "anchor": y[0],
+            "orders": p,
+            "rows": rows,
+            "coefficients": coefficients,
+            "errors": errors,
+            "variance": variance,
+            "intercept": drift[0],
+            **({"slope": drift[1], "seasons": drift[2]} if self.timed else {}),
+            **self._start(y, phi, variance, drift, floor),
+        }
+
+    @property
+    def timed(self) -> bool:
+        """Whether there is a trend or a period."""
+        return "t" in self.trend or self.period is not None
+
+    def _parts(self, terms: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Return constant, slope and seasons (period or 1,) of the coefficients of the terms of the time."""
+        seasons, constant = np.zeros(self.period or 1), int("c" in self.trend)
+        if self.period is not None:
+            seasons[constant:] = terms[len(terms) - self.period + constant :]
+        return terms[0] if constant else 0.0, terms[constant] if "t" in self.trend else 0.0, seasons
+
+    def _start(
+        self, y: np.ndarray, phi: np.ndarray, variance: float, drift: tuple[float, float, np.ndarray], floor: float
+    ) -> dict[str, Any]:
+        """Return what the law of the first rows gives to its buffers."""
+        p, found = len(phi), {}
+        start = stationary_start(0.0 if self.timed else drift[0] / (1 - phi.sum()), phi, variance)
+        if self.timed:
+            if start is not None:
+                slope, seasons = mean_path(*drift, phi)
+            else:
+                constant, slope, seasons = self._parts(least_squares(y, [], self.trend, self.period).terms)
+                seasons = constant + seasons
+            found = {"path_slope": slope, "path_seasons": seasons}
+            times = np.arange(len(y))
+            y = y - slope * (times + 1) - seasons[times % len(seasons)]
+        first, intercepts, variances = window_start(y, p, floor) if start is None else start
+        # rows that have p before them are as all later ones
+        coefficients = np.zeros((self.span, self.span))
+        coefficients[:p, :p] = first
+        for t in range(p, self.span):
+            coefficients[t, t - p : t] = phi[::-1]
+        rest = np.ones(self.span - p)
+        return {
+            **found,
+            "start_coefficients": coefficients,
+            "start_intercept": np.concatenate([intercepts, drift[0] * rest]),
+            "start_variance": np.concatenate([variances, variance * rest]),
+        }
+
+    def _choose_order(self, y: np.ndarray) -> int:
+        """Return the order with the least criterion; the last column of one QR decomposition has the squares of all."""
+        terms = len(term_names(self.trend, self.period))
+        top = min(self.span, int(12 * (len(y) / 100) ** 0.25), (len(y) - 2 - terms) // 3)
+        if top < 1:
+            return 0
+        levels = torch.from_numpy(deterministic(self.trend, self.period, top, len(y))).T
+        series = torch.from_numpy(y)
+        target = series[top:, None]
+        r = torch.linalg.qr(torch.cat([levels, lagged(series, list(range(1, top + 1))), target], 1), mode="r")[1]
+        squares = r[:, -1].square().flip(0).cumsum(0).flip(0)[terms:]  # of the residuals of order 0, 1, ...
+        n = len(target)
+        price = PRICES[self.criterion](n)
+        tiny = torch.finfo(r.dtype).tiny
+        return int((n * torch.log((squares / n).clamp(min=tiny)) + price * torch.arange(top + 1)).argmin())
