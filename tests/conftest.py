@@ -18,6 +18,12 @@ torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of what tests start: threads of several workers wait for each other
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Start torch's global stream anew: what a test draws does not depend on the tests before it."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Return the folder of real data, or skip: they are the user's, and never part of the project."""

@@ -35,6 +35,8 @@ def test_what_is_pickled_is_never_executed(name, tmp_path):
 
 
 def test_what_is_wrong_is_seen(home, monkeypatch):
+    fuzz.run_case(SEED, 0, home)  # what the case starts from is made, whichever tests came before
+
     def misbehaving(argv):
         (home / "case" / "left").write_text("here")
         print("hexad: one")

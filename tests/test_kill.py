@@ -36,9 +36,9 @@ def _finish(process):
     assert process.returncode == 0, err
 
 
-@pytest.mark.parametrize("model", SMALL)
+@pytest.mark.parametrize("model", ["gan", "ebm"])
 def test_killed_runs_resume_to_the_same_bytes(model, tmp_path):
-    steps = {"realnvp": 1200, "gan": 800, "ebm": 300}[model]
+    steps = {"gan": 800, "ebm": 300}[model]
     _finish(_start(model, tmp_path / "whole", steps))
     killed = _start(model, tmp_path / "killed", steps)
     _wait_for_state(killed, tmp_path / "killed")
