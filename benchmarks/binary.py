@@ -94,9 +94,9 @@ def measure(name: str, seeds: int) -> dict[str, Any]:
     table, began = TABLES[name], time.monotonic()
     data, tried = data_of(table), []
     for candidate in table.candidates:
-        start = time.monotonic()
+        start = time.process_time()
         fitted = trained(data, candidate, 0)
-        tried.append((nats(fitted, data.valid), fitted, candidate, time.monotonic() - start))
+        tried.append((nats(fitted, data.valid), fitted, candidate, time.process_time() - start))
         print(f"{name}: {words(candidate)}: validation {tried[-1][0]:.3f}", file=sys.stderr, flush=True)
     _, first, chosen, took = min(tried, key=lambda entry: entry[0])
     found = [nats(first, data.test), *(nats(trained(data, chosen, seed), data.test) for seed in range(1, seeds))]
@@ -105,8 +105,8 @@ def measure(name: str, seeds: int) -> dict[str, Any]:
         "target": f"at most {table.wanted:g} nats (published: {table.published})",
         "ours": f"{statistics.mean(found):.2f}{spread} nats",
         "kind": "exact",
-        "protocol": f"test split, {len(data.test):,} records; {words(chosen)}, some {took:.0f} s a run; the best of "
-        f"{len(tried)} candidates on validation ("
+        "protocol": f"test split, {len(data.test):,} records; {words(chosen)}, some {took:.0f} processor seconds a "
+        f"run; the best of {len(tried)} candidates on validation ("
         + "; ".join(f"{words(candidate)}: {valid:.2f}" for valid, _, candidate, _ in tried)
         + ")",
         "seeds": "0" if seeds == 1 else f"0 to {seeds - 1}, mean and deviation over them",
