@@ -27,7 +27,6 @@ import results
 import torch
 
 import hexad
-from hexad.comparison import evaluate
 from hexad.energy import RBM, annealed_partition
 from hexad.energy.losses import DECISION_LOSSES, most_offending
 from hexad.event import Event
@@ -134,25 +133,6 @@ def _() -> dict[str, Any]:
 @task("kl-ffjord-eight-gaussians")
 def _() -> dict[str, Any]:
     return {"target": "at most 0.02 nat"} | kl_to_truth("ffjord", "eight-gaussians", "180s")
-
-
-def made_on(name: str, wall: str) -> dict[str, Any]:
-    """Train MADE on a binary set and return its test log-likelihood, weights chosen on validation."""
-    data = hexad.load_data(real(f"binary_density/{name}"))
-    row = evaluate(hexad.fit("made", data, time=wall, seed=0), data)
-    stated = row["log_likelihood"]
-    said = {"ours": f"{stated['nats']:.2f} ± {stated['stderr']:.2f} nats", "kind": stated["kind"], "seeds": "0"}
-    return said | {"protocol": f"test split, {row['n']} records, trained {wall}"}
-
-
-@task("made-mushrooms")
-def _() -> dict[str, Any]:
-    return {"target": "at least -9.96 (published MADE -9.68)"} | made_on("mushrooms", "60s")
-
-
-@task("made-dna")
-def _() -> dict[str, Any]:
-    return {"target": "at least -83.7 (published MADE -83.63)"} | made_on("dna_nade", "60s")
 
 
 def rbm_on_mnist(centred: bool, flipped: bool) -> float:

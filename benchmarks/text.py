@@ -102,7 +102,6 @@ def peer_steps(codes: Tensor, levels: int, seed: int, steps: int) -> GPT:
     return model
 
 
-@torch.no_grad()
 def windows_of(codes: Tensor) -> Tensor:
     """Return windows of 65 characters, 64 apart."""
     return codes.unfold(0, CONTEXT + 1, CONTEXT)
@@ -111,16 +110,16 @@ def windows_of(codes: Tensor) -> Tensor:
 @torch.no_grad()
 def our_nats(model: Transformer, windows: Tensor) -> Tensor:
     """Return the negative log-probability of all but the first character of each window."""
-    x = windows.double()
-    return -torch.cat([model.head.log_prob(model.conditionals(part), part) for part in x.float().split(256)])[:, 1:]
+    parts = windows.float().split(256)
+    return -torch.cat([model.head.log_prob(model.conditionals(part), part) for part in parts])[:, 1:]
 
 
-def text_and_data(split: tuple[float, float, float]) -> tuple[Tensor, Tensor, hexad.Data]:
+def text_and_data() -> tuple[Tensor, Tensor, hexad.Data]:
     """Return the codes of the first nine tenths and of the last, and the data: pieces of 65 of the former."""
     if "HEXAD_DATA" not in os.environ:
         raise SystemExit("HEXAD_DATA is not set: it names the folder of real data sets")
     path = Path(os.environ["HEXAD_DATA"]) / "text" / "tinyshakespeare.txt"
-    data = hexad.load_data(path, length=CONTEXT + 1, split=split)
+    data = hexad.load_data(path, length=CONTEXT + 1, split=(0.88, 0.02, 0.1))
     text = path.read_text(encoding="utf-8")
     codes = torch.from_numpy(np.searchsorted(np.array(list(data.format.alphabet or "")), np.array(list(text))))
     cut = int(0.9 * len(text))
@@ -132,7 +131,7 @@ def text_and_data(split: tuple[float, float, float]) -> tuple[Tensor, Tensor, he
 
 def run(seed: int, steps: int) -> dict[str, float]:
     """Train both and return the nats a character, the seconds and the processor seconds of each."""
-    first, last, data = text_and_data((0.88, 0.02, 0.1))
+    first, last, data = text_and_data()
     windows, levels = windows_of(last), len(data.format.alphabet or "")
     row: dict[str, float] = {}
 
