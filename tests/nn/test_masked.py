@@ -55,6 +55,23 @@ def test_the_incremental_pass_equals_the_full_one(options):
         walk.push(x.unflatten(1, (5, net.inputs))[:, k])
 
 
+@pytest.mark.parametrize("direct", [False, True])
+def test_what_the_incremental_pass_gave_out_stays_beyond_its_blocks(direct):
+    net = network(20, 3, hidden=(40, 30), direct=direct, order=list(reversed(range(20))))
+    x, _ = inputs(net, 50)  # more than a tile of records, more than two blocks of features
+    walk, given = IncrementalPass(net, len(x)), []
+    for k in net.order.tolist():
+        given.append(walk.outputs())
+        walk.push(x[:, k, None])
+        if k == 10:
+            swap = torch.arange(len(x)).flip(0)
+            walk.reorder(swap)
+            x = torch.cat([x[:, :10], x[swap, 10:]], 1)
+    whole = net(x)
+    assert (torch.stack(given[10:], 1).flip(1) - whole[:, :10]).abs().max() < 1e-9
+    assert (torch.stack(given[:10], 1).flip(1)[swap] - whole[:, 10:]).abs().max() < 1e-9
+
+
 def test_one_feature_and_a_context_left_out():
     net = network(1, 3, hidden=(4,), context=2)
     x = torch.randn(2, 1, dtype=torch.float64)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hexad.nn import MaskedMLP
 from hexad.randomness import fork
-from hexad.transforms import AffineMap, Autoregressive, Elementwise, Sigmoidal, Spline
+from hexad.transforms import AffineMap, Autoregressive, Elementwise, Sigmoidal, Spline, autoregressive
 
 MAPS = [AffineMap(), Spline(5, 3.0), Sigmoidal(4)]
 
@@ -43,6 +43,17 @@ def test_the_incremental_inverse_is_the_one_by_full_passes(elementwise, reverse,
         torch.testing.assert_close(log_det, slow_log_det, rtol=near, atol=near)
         torch.testing.assert_close(layer.forward(fast, context), z, rtol=10 * near, atol=10 * near)
     assert (fast - z).abs().mean() > 0.1
+
+
+def test_the_incremental_inverse_goes_piece_by_piece(monkeypatch):
+    layer = _layer(AffineMap()).double().eval()
+    z, context = _inputs(layer, torch.float64)
+    with torch.no_grad():
+        whole, log_det = layer.inverse_and_log_det(z, context)
+        monkeypatch.setattr(autoregressive, "PIECE", 24)  # of 50
+        pieces, log_dets = layer.inverse_and_log_det(z, context)
+    assert torch.equal(pieces, whole)
+    assert torch.equal(log_dets, log_det)
 
 
 @pytest.mark.parametrize("elementwise", MAPS, ids=repr)

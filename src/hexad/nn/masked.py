@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 __all__ = ["IncrementalPass", "MaskedLinear", "MaskedMLP"]
 
-BLOCK, WIDTH = 8, 256  # of the incremental pass: features of a block, rows of a chunk
+BLOCK, TILE = 8, 48  # of the incremental pass: features of a block, records of a tile
 
 
 class MaskedLinear(nn.Linear):
@@ -170,10 +170,10 @@ class IncrementalPass:
     instead of D. There are no gradients. For each feature in turn: take its :meth:`outputs`, choose its value,
     :meth:`push` it.
 
-    Within, rows of records run along the last axis, in chunks of one width (chunks, units, width): what becomes known
-    is contiguous, and a record's bits do not depend on how many there are. What is known when a block of features
+    Within, records are columns, (units, n): what becomes known is contiguous. What is known when a block of features
     begins enters the sums of all that the block will compute at once; later in the block only what it has added itself
-    is summed. So what came before is read once a block, not once a feature.
+    is summed. So what came before is read once a block, not once a feature. The columns are filled up to whole tiles,
+    whose last ones a matrix product would treat otherwise: a record's bits are the same however many there are.
 
     Args:
         network: the network; its weights must not change meanwhile.
@@ -184,15 +184,16 @@ class IncrementalPass:
     @torch.no_grad()
     def __init__(self, network: MaskedMLP, n: int, context: Tensor | None = None) -> None:
         self.network, self.n, self.known = network, n, 0
-        self.chunks = -(-n // WIDTH)
+        self.width = -(-n // TILE) * TILE
         self.order: list[int] = network.order.tolist()
         offsets = torch.arange(network.inputs, device=network.order.device)
         columns = (network.order[:, None] * network.inputs + offsets).flatten()
         layers: list[MaskedLinear] = [*network.layers, network.leave]
-        # stages[0] is the input with its features in order, the others are the hidden layers, the last one the outputs;
-        # a known part stands first, and behind it, as far as the block goes, the sums so far
-        sizes = [len(columns), *(layer.out_features for layer in layers)]
-        self.stages = [layers[0].weight.new_zeros(self.chunks, size, WIDTH) for size in sizes]
+        # stages[0] is the input with its features in order, the others are the hidden layers, the last one the outputs
+        # of a block; a known part stands first, and behind it, as far as the block goes, the sums so far
+        sizes = [len(columns), *(layer.out_features for layer in layers[:-1]), 0]
+        self.stages = [layers[0].weight.new_empty(size, self.width) for size in sizes]
+        self.stages[0].zero_()  # of what fills the last tile
         self.weights = [layer.weight for layer in layers]
         self.weights[0] = layers[0].weight[:, columns]
         self.weights[-1] = self._in_order(self.weights[-1])
@@ -200,15 +201,11 @@ class IncrementalPass:
         self.biases[-1] = self._in_order(self.biases[-1])
         self.direct = None if network.direct is None else self._in_order(network.direct.weight[:, columns])
         if network.context and context is not None:
-            beyond, given = slice(len(columns), None), self._chunked(context)
+            beyond, given = slice(len(columns), None), F.pad(context, (0, 0, 0, self.width - n)).T
             self.biases[0] = self.biases[0] + layers[0].masked_weight()[:, beyond] @ given
             if network.direct is not None:
                 self.biases[-1] = self.biases[-1] + self._in_order(network.direct.weight[:, beyond]) @ given
         self.began: list[int] = []  # of each stage, how many units were known when the block began
-
-    def _chunked(self, x: Tensor) -> Tensor:
-        """Return (chunks, columns, width) of x (n, columns); what fills the last chunk is 0."""
-        return F.pad(x, (0, 0, 0, self.chunks * WIDTH - self.n)).view(self.chunks, WIDTH, -1).transpose(1, 2)
 
     def _in_order(self, rows: Tensor) -> Tensor:
         """Return rows that stand a feature after another, in the order in which features become known."""
@@ -229,8 +226,11 @@ class IncrementalPass:
         self.began = [self._size(stage, self.known - (stage > 0)) for stage in range(len(self.stages))]
         for stage in range(1, len(self.stages)):
             rows = slice(self.began[stage], self._size(stage, last))
-            bias = self.biases[stage - 1]
-            self.stages[stage][:, rows] = bias[..., rows, :]
+            bias = self.biases[stage - 1][rows]
+            if stage < len(self.stages) - 1:
+                self.stages[stage][rows] = bias
+            else:  # memory of its own, as what was given out of the last block may still be looked at
+                self.stages[stage] = bias.expand(-1, self.width).clone(memory_format=torch.contiguous_format)
             self._add(stage, rows, self.weights[stage - 1], stage - 1, slice(0, self.began[stage - 1]))
         if self.direct is not None:
             self._add(len(self.stages) - 1, rows, self.direct, 0, slice(0, self.began[0]))
@@ -238,8 +238,13 @@ class IncrementalPass:
     def _add(self, stage: int, rows: slice, weight: Tensor, below: int, units: slice) -> None:
         """Add to the sums in these rows of a stage what these units of a stage below it contribute."""
         if rows.start < rows.stop and units.start < units.stop:
-            factor = weight[rows, units].expand(self.chunks, -1, -1)
-            self.stages[stage][:, rows].baddbmm_(factor, self.stages[below][:, units])
+            self._sums(stage, rows).addmm_(weight[rows, units], self.stages[below][units])
+
+    def _sums(self, stage: int, rows: slice) -> Tensor:
+        """Return these rows of a stage, (units, n)."""
+        if stage < len(self.stages) - 1:
+            return self.stages[stage][rows]
+        return self.stages[stage][rows.start - self.began[stage] : rows.stop - self.began[stage]]
 
     def _activate(self, fresh: Tensor) -> None:
         if isinstance(self.network.activation, nn.ReLU):
@@ -256,24 +261,20 @@ class IncrementalPass:
             rows = slice(self._size(stage, self.known - 1), self._size(stage, self.known))
             new = slice(self.began[stage - 1], self._size(stage - 1, self.known))
             self._add(stage, rows, self.weights[stage - 1], stage - 1, new)
-            fresh = self.stages[stage][:, rows]
+            fresh = self._sums(stage, rows)
             if stage < len(self.stages) - 1 and rows.start < rows.stop:
                 self._activate(fresh)
         if self.direct is not None:
             self._add(len(self.stages) - 1, rows, self.direct, 0, slice(self.began[0], self._size(0, self.known)))
-        return fresh.transpose(1, 2).reshape(-1, self.network.outputs)[: self.n]
+        return fresh[:, : self.n].T
 
     def push(self, x: Tensor) -> None:
         """Set the value of the next feature, (n, inputs)."""
         first = self.known * self.network.inputs
-        self.stages[0][:, first : first + self.network.inputs] = self._chunked(x)
+        self.stages[0][first : first + self.network.inputs, : self.n] = x.T
         self.known += 1
 
     def reorder(self, rows: Tensor) -> None:
         """Go on with these rows, (n,), in place of those that were; each is to have the context of the row it takes."""
-        spare = torch.arange(self.n, self.chunks * WIDTH, device=rows.device)
-        rows = torch.cat([rows, spare])
-        self.stages = [
-            stage.transpose(1, 2).flatten(0, 1)[rows].view(self.chunks, WIDTH, -1).transpose(1, 2).contiguous()
-            for stage in self.stages
-        ]
+        rows = torch.cat([rows, torch.arange(self.n, self.width, device=rows.device)])
+        self.stages = [stage.index_select(1, rows) for stage in self.stages]

@@ -15,6 +15,8 @@ from hexad.transforms.elementwise import Elementwise
 
 __all__ = ["Autoregressive"]
 
+PIECE = 16384  # records that are moved back at once: many, as each column is some small calls; not all, for memory
+
 
 def undo(elementwise: Elementwise, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
     """Return a column moved back, (n,), and its log-slopes; a function, so that all layers can share a compiled one."""
@@ -101,11 +103,13 @@ class Autoregressive(Transform):
     @torch.no_grad()
     def _inverse_column_by_column(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         rows, log_det = z.T.clone(memory_format=torch.contiguous_format), z.new_zeros(len(z))  # a column a row
-        known = IncrementalPass(self.network, len(z), context)
-        for k in known.order:
-            rows[k], log_slope = self.undo(self.elementwise, rows[k], known.outputs())
-            known.push(rows[k, :, None])
-            log_det += log_slope
+        for start in range(0, len(z), PIECE):
+            some = slice(start, start + PIECE)
+            known = IncrementalPass(self.network, len(z[some]), None if context is None else context[some])
+            for k in known.order:
+                rows[k, some], log_slope = self.undo(self.elementwise, rows[k, some], known.outputs())
+                known.push(rows[k, some, None])
+                log_det[some] += log_slope
         return rows.T, log_det
 
     @torch.no_grad()
