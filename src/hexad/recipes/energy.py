@@ -88,7 +88,7 @@ def potts_rbm(
     hidden: Units = None,
     chains: Chains = "persistent",
     k: Count = 1,
-    centred: bool = False,
+    centred: bool = True,
     particles: Count = 100,
     start: Start = "columns",
     replicas: Replicas = 10,
@@ -175,6 +175,11 @@ def ebm(
         frequencies = 64 if few and not spectral else 0
     own = OnPictures(ScalarConv(event.shape, hidden or (32, 64))) if conv else None
     return EBM(event, widths, components or mixture, chosen, spectral=spectral, frequencies=frequencies, network=own)
+
+
+def _larger_steps(event: Event, rows: int) -> dict[str, Any]:
+    """Return larger steps for the couplings of few columns, which add up to less."""
+    return {"lr": 1e-2} if event.dims <= 32 else {}
 
 
 def _larger_batches(event: Event, rows: int) -> dict[str, Any]:
@@ -326,6 +331,17 @@ RECIPES = (
         schemes={"binary": "identity"},
         can=("log-likelihood", "energy"),
         settings={"lr": 4e-3, "batch_size": 100, "schedule": "linear"},
+        suited=_larger_steps,
+    ),
+    Recipe(
+        "potts-rbm",
+        "energy",
+        potts_rbm,
+        schemes={"ordinal": "identity"},
+        can=("log-likelihood", "energy"),
+        settings={"lr": 4e-3, "batch_size": 100, "schedule": "linear"},
+        suited=_larger_steps,
+        unfit=_too_many_levels,
     ),
     Recipe(
         "ebm",
@@ -346,22 +362,12 @@ RECIPES = (
         settings={"lr": 1e-2, "batch_size": 100},
     ),
     Recipe(
-        "potts-rbm",
-        "energy",
-        potts_rbm,
-        schemes={"ordinal": "identity"},
-        can=("log-likelihood", "energy"),
-        settings={"lr": 2e-3, "batch_size": 100},
-        unfit=_too_many_levels,
-    ),
-    Recipe(
         "boltzmann",
         "energy",
         boltzmann,
         schemes={"binary": "identity"},
         can=("log-likelihood", "energy"),
-        settings={"lr": 5e-3, "batch_size": 100},
-        first_up_to=100,
+        settings={"lr": 2e-2, "batch_size": 100, "schedule": "linear"},
     ),
     Recipe(
         "class-rbm",
