@@ -202,12 +202,17 @@ def forecast(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where it goes: .csv .tsv .parquet")],
     level: Annotated[float, typer.Option("--level", help="Confidence of the interval.")] = 0.95,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="A picture: .png .svg .pdf")] = None,
+    context: Annotated[
+        str | None, typer.Option("--context", metavar="FILE", help="A table of the context of the rows to come.")
+    ] = None,
 ) -> None:
     """Forecast the H rows that follow the data's last, with intervals."""
     from hexad.comparison import forecast as write_forecast
+    from hexad.data import read_table
     from hexad.fitted import load
 
-    for note in write_forecast(load(run), steps, out, level=level, plot=plot):
+    ahead = None if context is None else read_table(context)
+    for note in write_forecast(load(run), steps, out, level=level, plot=plot, context=ahead):
         _say(note)
 
 

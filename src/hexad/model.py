@@ -155,6 +155,7 @@ class GenerativeModel(nn.Module, ABC):
 
     players: tuple[str, ...] = ("model",)
     couples_batch: bool = False
+    raw_context: bool = False  # True: the context comes in the user's units, classes one-hot, and to ``prepare`` too
     compilable: bool = True  # False where the loss differentiates itself, which torch.compile does not
 
     def __init__(self, event: Event) -> None:

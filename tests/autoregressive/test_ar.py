@@ -107,9 +107,9 @@ def given(phi, c, variance=1.0, step=0.0):
     """Return a model with these coefficients, which are put in the place of the fit's."""
     model = AR(event(step=step), order=len(phi))
     original = module.least_squares
-    fixed = Regression(np.array([c]), np.array(phi), variance, np.ones(1 + len(phi)), 100 - len(phi))
+    fixed = Regression(np.array([c]), np.zeros(0), np.array(phi), variance, np.ones(1 + len(phi)), 100 - len(phi))
     try:
-        module.least_squares = lambda y, lags, trend, period: fixed
+        module.least_squares = lambda y, lags, trend, period, context: fixed
         model.prepare(torch.randn(100, 1, generator=stream(0), dtype=torch.float64))
     finally:
         module.least_squares = original

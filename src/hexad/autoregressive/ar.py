@@ -1,6 +1,7 @@
-r"""AR(p): the linear autoregression of a series, with terms of the time.
+r"""AR(p): the linear autoregression of a series, with terms of the time and effects of a context.
 
-.. math:: y_t = d_t + \sum_{i=1}^{p} \phi_i\, y_{t-i} + \varepsilon_t, \qquad \varepsilon_t \sim N(0, \sigma^2)
+.. math:: y_t = d_t + \beta' x_t + \sum_{i=1}^{p} \phi_i\, y_{t-i} + \varepsilon_t, \qquad
+    \varepsilon_t \sim N(0, \sigma^2)
 
 The drift :math:`d_t` is a constant, or also a trend and the dummies of seasons
 (:mod:`~hexad.autoregressive.regression`). *Conditional least squares* maximises the likelihood of the rows after the
@@ -44,6 +45,11 @@ class AR(Density, Forecaster, Timed):
     Time 0 is the first row of the series that was fitted. With a trend or seasons the law depends on the time: the
     first row of a batch, of a history or of a sample stands at time 0, and at another for ``model.at(time)``.
 
+    With a context (exogenous columns, in the user's units) the first rows are Gaussian around the mean path that it
+    drives, :math:`m_t = \beta' x_t + \sum_i \phi_i m_{t-i}`, before which the context stands at its training mean;
+    where the coefficients are not stationary, around what least squares without lags say of it. A column of it that
+    depends on others (the first of one-hot classes beside a constant) has no effect of its own.
+
     Args:
         event: a real event of layout ``series`` and shape (D,).
         order: p; or the lags to take, such as ``[1, 11, 12]``; or None: p a column by ``criterion``.
@@ -55,6 +61,7 @@ class AR(Density, Forecaster, Timed):
             (Schwert, 1989).
         trend: of the drift: ``n`` (none), ``c`` (a constant), ``t`` (a trend) or ``ct``.
         period: rows in a period, at least 2, whose seasons have a level each; None: no seasons.
+        context: number of context features, k.
 
     Raises:
         InputError: an option is out of its range, or the event is not a real series.
@@ -62,6 +69,7 @@ class AR(Density, Forecaster, Timed):
 
     players: tuple[str, ...] = ()
     couples_batch = True
+    raw_context = True
     time = 0
 
     coefficients: Tensor
@@ -80,6 +88,10 @@ class AR(Density, Forecaster, Timed):
     seasons: Tensor
     path_slope: Tensor
     path_seasons: Tensor
+    effects: Tensor
+    path_effects: Tensor
+    path_lags: Tensor
+    usual: Tensor
 
     def __init__(
         self,
@@ -90,8 +102,10 @@ class AR(Density, Forecaster, Timed):
         max_order: int = 32,
         trend: str = "c",
         period: int | None = None,
+        context: int = 0,
     ) -> None:
         super().__init__(event)
+        self.features = context
         if event.kind != "real" or len(event.shape) != 1:
             raise InputError(f"ar takes real columns of a series, got {event}")
         self.lags: list[int] | None = None
@@ -106,8 +120,9 @@ class AR(Density, Forecaster, Timed):
             raise InputError(f"period {period!r}: expected the number of rows in a period, at least 2, or none")
         if self.method in FULL and not (order is None or isinstance(order, int)):
             raise InputError(f"method {self.method!r} takes order as a number; give method=cls for a list of lags")
-        if self.method in FULL and (trend != "c" or period is not None):
-            raise InputError(f"method {self.method!r} has a constant alone; give method=cls for a trend or a period")
+        if self.method in FULL and (trend != "c" or period is not None or context):
+            what = "a trend, a period or a context"
+            raise InputError(f"method {self.method!r} has a constant alone; give method=cls for {what}")
         self._make_buffers(max_order if self.lags is None else max([1, *self.lags]))
 
     def _make_buffers(self, span: int) -> None:
@@ -118,7 +133,7 @@ class AR(Density, Forecaster, Timed):
             "variance": (dims,),
             "mean": (dims,),
             "anchor": (dims,),
-            "errors": (dims, terms + span),
+            "errors": (dims, terms + span + self.features),
             "start_coefficients": (dims, span, span),  # of row t on row s < t
             "start_intercept": (dims, span),
             "start_variance": (dims, span),
@@ -126,6 +141,9 @@ class AR(Density, Forecaster, Timed):
         if self.timed:
             levels = (dims, self.period or 1)
             shapes |= {"slope": (dims,), "seasons": levels, "path_slope": (dims,), "path_seasons": levels}
+        if self.features:
+            effects = (dims, self.features)
+            shapes |= {"effects": effects, "path_effects": effects, "path_lags": (dims, span), "usual": effects[1:]}
         for name, shape in shapes.items():
             fill = torch.ones if "variance" in name else torch.zeros
             self.register_buffer(name, fill(shape, dtype=torch.float64))
@@ -144,62 +162,101 @@ class AR(Density, Forecaster, Timed):
         view.time = time
         return view
 
-    def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Fit every column on the series x (T, D), whose first row is time 0.
+    def prepare(self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> None:
+        """Fit every column on the series x (T, D), whose first row is time 0, given its context (T, k).
 
         Raises:
-            InputError: too few rows for the order, or a column is constant.
+            InputError: too few rows for the order, or a column of either is constant.
         """
+        given = self._given(context, len(x))
+        beside = None if given is None else np.ascontiguousarray(given.detach().cpu().numpy().T)
+        for number, values in enumerate(() if beside is None else beside, 1):
+            if values.min() == values.max():
+                raise InputError(
+                    f"ar: number {number} of the context is constant, {values[0]:g} in all rows; leave it out"
+                )
         series = np.ascontiguousarray(x.detach().to("cpu", torch.float64).numpy().T)
         for column, y in enumerate(series):
             if y.min() == y.max():
                 which = f"column {column} of the series" if len(series) > 1 else "the series"
                 raise InputError(f"ar: {which} is constant, {y[0]:g} in all {len(y)} rows; leave it out")
         estimator = Estimator(self.lags, self.method, self.criterion, self.span, self.trend, self.period)
-        found = [estimator.fit(y) for y in series]
+        found = [estimator.fit(y, beside) for y in series]
         for name in found[0]:
             getattr(self, name).copy_(torch.from_numpy(np.array([column[name] for column in found])))
+        if given is not None:
+            self.usual.copy_(given.mean(0))
+
+    def _given(self, context: Tensor | None, n: int) -> Tensor | None:
+        """Return the context of n rows, (n, k), in float64; None where the model has none.
+
+        Raises:
+            InputError: it is missing or not wanted, or of another shape.
+        """
+        if not self.features and context is None:
+            return None
+        if context is None or tuple(context.shape) != (n, self.features):
+            got = "none" if context is None else f"one of shape {tuple(context.shape)}"
+            wanted = f"one of shape ({n}, {self.features})" if self.features else "none"
+            raise InputError(f"ar: expected {'a context, ' if self.features else 'no context, '}{wanted}, got {got}")
+        return context.to(self.mean)
 
     def _line(self, slope: Tensor, seasons: Tensor, n: int, ahead: int = 0) -> Tensor:
         """Return a trend and seasons at n times from ``time + ahead`` on, (n, D)."""
         times = torch.arange(n, device=slope.device) + (self.time + ahead)
         return (times + 1.0).to(slope)[:, None] * slope + seasons.T[times % seasons.shape[1]]
 
-    def _drift(self, n: int, ahead: int = 0) -> Tensor:
-        """Return what the lags do not give of n rows from ``time + ahead`` on, (n, D)."""
-        if not self.timed:
-            return self.intercept.expand(n, -1)
-        return self.intercept + self._line(self.slope, self.seasons, n, ahead)
+    def _drift(self, n: int, context: Tensor | None, ahead: int = 0) -> Tensor:
+        """Return what the lags do not give of n rows from ``time + ahead`` on, of context (n, k), (n, D)."""
+        drift = self.intercept.expand(n, -1)
+        if self.timed:
+            drift = drift + self._line(self.slope, self.seasons, n, ahead)
+        return drift if context is None else drift + context @ self.effects.T
 
-    def _start_drift(self, n: int) -> Tensor:
+    def _start_drift(self, n: int, context: Tensor | None) -> Tensor:
         """Return the same of the first n rows, n at most ``span``, given the rows before them alone."""
         start = self.start_intercept[:, :n].T
-        if not self.timed:
+        if not self.timed and context is None:
             return start
-        path = self._line(self.path_slope, self.path_seasons, n)
+        path = torch.zeros_like(start)
+        if self.timed:
+            path = path + self._line(self.path_slope, self.path_seasons, n)
+        if context is not None:
+            path = path + self._driven(context)
         own = start + path - torch.einsum("dts,sd->td", self.start_coefficients[:, :n, :n], path)
         early = torch.arange(n, device=path.device)[:, None] < self.orders
-        return torch.where(early, own, self._drift(n))
+        return torch.where(early, own, self._drift(n, context))
 
-    def _conditionals(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _driven(self, context: Tensor) -> Tensor:
+        """Return the mean path that a context (n, k) drives, (n, D), before which it stood at its mean for ever."""
+        before = self.path_effects @ self.usual / (1 - self.path_lags.sum(1))
+        path, pushed = [before] * self.span, context @ self.path_effects.T
+        for push in pushed:
+            path.append(push + sum(self.path_lags[:, i] * path[-1 - i] for i in range(self.span)))
+        return torch.stack(path[self.span :])
+
+    def _conditionals(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and variance of each row of x (T, D) given the rows before it, each (T, D)."""
         first = min(self.span, len(x))
         head = torch.einsum("dts,sd->td", self.start_coefficients[:, :first, :first], x[:first])
-        mean, variance = [head + self._start_drift(first)], [self.start_variance[:, :first].T]
+        early, later = (None, None) if context is None else (context[:first], context[first:])
+        mean, variance = [head + self._start_drift(first, early)], [self.start_variance[:, :first].T]
         if len(x) > first:
-            rest = self._drift(len(x) - first, first).clone()
+            rest = self._drift(len(x) - first, later, first).clone()
             for lag in range(1, self.span + 1):
                 rest.addcmul_(x[first - lag : len(x) - lag], self.coefficients[:, lag - 1])
             mean.append(rest)
             variance.append(self.variance.expand_as(rest))
         return torch.cat(mean), torch.cat(variance)
 
-    def summary(self, column: int = 0, name: str = "y") -> Summary:
+    def summary(self, column: int = 0, name: str = "y", given: Sequence[str] = ()) -> Summary:
         """Return what least squares say of a column: coefficients, standard errors, log-likelihood and criteria.
 
         Args:
             column: which.
             name: what the lags are called by.
+            given: names of the context features; ``x1``, ``x2``, ... where they have none. Those without an effect of
+                their own are left out.
 
         Raises:
             InputError: there is no such column, it was not fitted, or not by ``cls``.
@@ -218,12 +275,14 @@ class AR(Density, Forecaster, Timed):
             values |= {f"s({j},{self.period})": level for j, level in enumerate(self.seasons[column], 1)}
         zero = self.intercept.new_zeros(0)
         levels = torch.stack([values[term] for term in terms]) if terms else zero
-        taken = [lag - 1 for lag in lags]
+        taken, beside = [lag - 1 for lag in lags], len(terms) + self.span
+        own = [j for j in range(self.features) if self.errors[column, beside + j] or self.effects[column, j]]
+        names = list(given) or [f"x{j + 1}" for j in range(self.features)]
         return summarise(
             f"AR({p}) of {name} by conditional least squares",
-            [*terms, *(f"{name}.L{lag}" for lag in lags)],
-            torch.cat([levels, self.coefficients[column, taken]]),
-            self.errors[column, [*range(len(terms)), *(len(terms) + lag for lag in taken)]],
+            [*terms, *(f"{name}.L{lag}" for lag in lags), *(names[j] for j in own)],
+            torch.cat([levels, self.coefficients[column, taken], self.effects[column, own] if own else zero]),
+            self.errors[column, [*range(len(terms)), *(len(terms) + lag for lag in taken), *(beside + j for j in own)]],
             float(self.variance[column]),
             int(self.rows[column]),
         )
@@ -252,7 +311,7 @@ class AR(Density, Forecaster, Timed):
     def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return the log mass or density of each row of x (T, D) given the rows before it, (T,), in float64."""
         x = x.to(self.mean)
-        mean, variance = self._conditionals(x)
+        mean, variance = self._conditionals(x, self._given(context, len(x)))
         return gaussian_log_mass(x, mean, 0.5 * torch.log(variance), self.widths).sum(1)
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
@@ -262,8 +321,9 @@ class AR(Density, Forecaster, Timed):
         )
         noise[: self.span] *= self.start_variance[:, :n].T.sqrt()
         noise[self.span :] *= self.variance.sqrt()
-        recent, drift = self.coefficients.flip(1), self._drift(n)
-        early = self._start_drift(min(n, self.span))
+        given = self._given(context, n)
+        recent, drift = self.coefficients.flip(1), self._drift(n, given)
+        early = self._start_drift(min(n, self.span), None if given is None else given[: self.span])
         x = torch.zeros_like(noise)
         for t in range(n):
             if t < self.span:
@@ -275,17 +335,20 @@ class AR(Density, Forecaster, Timed):
 
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return the series as its rows come, in some 12 states; rows that have not come are at the training mean."""
-        x = self.sample(n, generator=generator)
+        x = self.sample(n, context=context, generator=generator)
         parts = max(1, min(12, n))
         states = self.mean.expand(parts + 1, n, -1).clone()
         for part in range(1, parts + 1):
             states[part, : n * part // parts] = x[: n * part // parts]
         return Trajectory(states, "position", tuple(f"{n * part // parts} of {n}" for part in range(parts + 1)))
 
-    def forecast(self, history: Tensor, steps: int, level: float = 0.95) -> tuple[Tensor, Tensor, Tensor]:
+    def forecast(
+        self, history: Tensor, steps: int, level: float = 0.95, context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         r"""Return mean and central interval of the rows after ``history`` (T, D), each (steps, D).
 
-        With a trend or seasons the history is to begin at time 0, or at ``time`` for ``model.at(time)``.
+        With a trend or seasons the history is to begin at time 0, or at ``time`` for ``model.at(time)``. The context,
+        (steps, k), is that of the rows to come.
 
         The variance h rows ahead is :math:`\sigma^2\sum_{j<h}\psi_j^2` with :math:`\psi_0 = 1` and
         :math:`\psi_j = \sum_i \phi_i \psi_{j-i}`; that of the coefficients is not in it.
@@ -298,7 +361,7 @@ class AR(Density, Forecaster, Timed):
         x = torch.cat([self._last(history), self.mean.new_zeros(steps, self.event.dims)])
         psi = torch.zeros_like(x)
         psi[self.span] = 1
-        recent, drift = self.coefficients.flip(1), self._drift(steps, len(history))
+        recent, drift = self.coefficients.flip(1), self._drift(steps, self._given(context, steps), len(history))
         for t in range(self.span, self.span + steps):
             x[t] = drift[t - self.span] + (recent * x[t - self.span : t].T).sum(1)
             if t > self.span:
@@ -309,8 +372,15 @@ class AR(Density, Forecaster, Timed):
         return mean, mean - reach, mean + reach
 
     @torch.no_grad()
-    def paths(self, history: Tensor, steps: int, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return n draws of the rows after ``history`` (T, D), (n, steps, D), in float64.
+    def paths(
+        self,
+        history: Tensor,
+        steps: int,
+        n: int,
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
+    ) -> Tensor:
+        """Return n draws of the rows after ``history`` (T, D), of context (steps, k), (n, steps, D), in float64.
 
         Raises:
             InputError: the history is shorter than the order, or ``steps`` or ``n`` is not positive.
@@ -326,7 +396,7 @@ class AR(Density, Forecaster, Timed):
             dtype=self.mean.dtype,
         )
         x = torch.cat([self._last(history).expand(n, -1, -1), noise * self.variance.sqrt()], 1)
-        recent, drift = self.coefficients.flip(1).T, self._drift(steps, len(history))
+        recent, drift = self.coefficients.flip(1).T, self._drift(steps, self._given(context, steps), len(history))
         for t in range(self.span, self.span + steps):
             mean = drift[t - self.span] + (recent * x[:, t - self.span : t]).sum(1)
             x[:, t] = snap(mean + x[:, t], self.widths, self.anchor)

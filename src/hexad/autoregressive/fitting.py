@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from hexad.autoregressive.linear import burg, exact_likelihood, lagged, yule_walker
-from hexad.autoregressive.regression import deterministic, least_squares, term_names
+from hexad.autoregressive.regression import deterministic, independent, least_squares, term_names
 from hexad.autoregressive.start import mean_path, stationary_start, window_start
 from hexad.checks import InputError
 
@@ -44,28 +44,30 @@ class Estimator:
     trend: str
     period: int | None
 
-    def fit(self, y: np.ndarray) -> dict[str, Any]:
-        """Return what one column y (T,) gives to each buffer of the model, by name.
+    def fit(self, y: np.ndarray, x: np.ndarray | None = None) -> dict[str, Any]:
+        """Return what one column y (T,), given the context x (k, T), gives to each buffer of the model, by name.
 
         Raises:
             InputError: too few rows for the order.
         """
-        lags = list(range(1, self._choose_order(y) + 1)) if self.lags is None else self.lags
+        lags = list(range(1, self._choose_order(y, x) + 1)) if self.lags is None else self.lags
         p, names = max([0, *lags]), term_names(self.trend, self.period)
-        least = 2 * p + 2 + len(names)
+        least = 2 * p + 2 + len(names) + (0 if x is None else len(x))
         if len(y) < least:
             raise InputError(f"ar: {len(y)} rows are too few for lags up to {p}; at least {least} are needed")
         mean = float(y.mean())
         centred = y - mean
         floor = 1e-12 * float(centred @ centred) / len(y)  # of variances: a series without noise keeps a density
-        coefficients, errors = np.zeros(self.span), np.zeros(len(names) + self.span)
+        coefficients, errors = np.zeros(self.span), np.zeros(len(names) + self.span + (0 if x is None else len(x)))
+        effects = np.zeros(0)
         if self.method in FULL:
             constant, whole, noise = FULL[self.method](torch.from_numpy(y), p)
             terms, phi, variance, rows = constant.numpy()[None], whole.numpy(), float(noise), len(y)
         else:
-            fit = least_squares(y, lags, self.trend, self.period)
-            terms, phi, variance, rows = fit.terms, fit.phi, fit.variance, fit.rows
-            errors[[*range(len(names)), *(len(names) - 1 + lag for lag in lags)]] = fit.errors
+            fit = least_squares(y, lags, self.trend, self.period, x)
+            terms, effects, phi, variance, rows = fit.terms, fit.effects, fit.phi, fit.variance, fit.rows
+            places = [*range(len(names)), *(len(names) - 1 + lag for lag in lags)]
+            errors[[*places, *range(len(names) + self.span, len(errors))]] = fit.errors
         coefficients[:p] = phi
         variance = max(variance, floor)
         drift = self._parts(terms)
@@ -79,7 +81,8 @@ class Estimator:
             "variance": variance,
             "intercept": drift[0],
             **({"slope": drift[1], "seasons": drift[2]} if self.timed else {}),
-            **self._start(y, phi, variance, drift, floor),
+            **({} if x is None else {"effects": effects}),
+            **self._start(y, x, phi, variance, drift, effects, floor),
         }
 
     @property
@@ -95,18 +98,32 @@ class Estimator:
         return terms[0] if constant else 0.0, terms[constant] if "t" in self.trend else 0.0, seasons
 
     def _start(
-        self, y: np.ndarray, phi: np.ndarray, variance: float, drift: tuple[float, float, np.ndarray], floor: float
+        self,
+        y: np.ndarray,
+        x: np.ndarray | None,
+        phi: np.ndarray,
+        variance: float,
+        drift: tuple[float, float, np.ndarray],
+        effects: np.ndarray,
+        floor: float,
     ) -> dict[str, Any]:
         """Return what the law of the first rows gives to its buffers."""
-        p, found = len(phi), {}
+        p, found = len(phi), dict[str, Any]()
         start = stationary_start(0.0 if self.timed else drift[0] / (1 - phi.sum()), phi, variance)
+        # without a stationary law the path is what least squares say without lags
+        alone = start is None and (self.timed or x is not None)
+        still = least_squares(y, [], self.trend, self.period, x) if alone else None
+        if x is not None:
+            found["path_effects"] = effects if still is None else still.effects
+            found["path_lags"] = np.pad(phi * (still is None), (0, self.span - p))
+            y = y - found["path_effects"] @ x
         if self.timed:
-            if start is not None:
+            if still is None:
                 slope, seasons = mean_path(*drift, phi)
             else:
-                constant, slope, seasons = self._parts(least_squares(y, [], self.trend, self.period).terms)
+                constant, slope, seasons = self._parts(still.terms)
                 seasons = constant + seasons
-            found = {"path_slope": slope, "path_seasons": seasons}
+            found |= {"path_slope": slope, "path_seasons": seasons}
             times = np.arange(len(y))
             y = y - slope * (times + 1) - seasons[times % len(seasons)]
         first, intercepts, variances = window_start(y, p, floor) if start is None else start
@@ -123,13 +140,16 @@ class Estimator:
             "start_variance": np.concatenate([variances, variance * rest]),
         }
 
-    def _choose_order(self, y: np.ndarray) -> int:
+    def _choose_order(self, y: np.ndarray, x: np.ndarray | None) -> int:
         """Return the order with the least criterion; the last column of one QR decomposition has the squares of all."""
-        terms = len(term_names(self.trend, self.period))
+        terms = len(term_names(self.trend, self.period)) + (0 if x is None else len(x))
         top = min(self.span, int(12 * (len(y) / 100) ** 0.25), (len(y) - 2 - terms) // 3)
         if top < 1:
             return 0
         levels = torch.from_numpy(deterministic(self.trend, self.period, top, len(y))).T
+        if x is not None:
+            kept = x[independent(levels.T.numpy(), x[:, top:]), top:]
+            levels, terms = torch.cat([levels, torch.from_numpy(kept).T], 1), terms - len(x) + len(kept)
         series = torch.from_numpy(y)
         target = series[top:, None]
         r = torch.linalg.qr(torch.cat([levels, lagged(series, list(range(1, top + 1))), target], 1), mode="r")[1]

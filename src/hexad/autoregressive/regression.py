@@ -1,7 +1,7 @@
 r"""Least squares of a series on its lags and on terms of the time.
 
 .. math:: y_t = c + b\,(t + 1) + \sum_{j=1}^{s} \gamma_j\, 1[t \equiv j - 1 \bmod s] + \sum_i \phi_i\, y_{t-i} +
-    \varepsilon_t
+    \beta' x_t + \varepsilon_t
 
 Time t is 0 at the first row, so the trend counts from 1. With a constant the dummy of the first season is left out,
 whose level the constant then is. They are the rows after the largest lag that are regressed, given those before.
@@ -20,7 +20,7 @@ import numpy as np
 
 from hexad.autoregressive.design import Dense, design_of
 
-__all__ = ["TRENDS", "Regression", "deterministic", "least_squares", "term_names"]
+__all__ = ["TRENDS", "Regression", "deterministic", "independent", "least_squares", "term_names"]
 
 TRENDS = ("n", "c", "t", "ct")  # nothing, a constant, a trend, both
 DEPENDENT = 1e-5  # Cholesky's least pivot of terms of length 1, below which one refinement is not sure to be enough
@@ -32,13 +32,16 @@ class Regression:
 
     Args:
         terms: coefficients of the terms of the time, as :func:`term_names` has them.
+        effects: of the context, (k,); 0 for what depends on the rest.
         phi: of lag 1 to the largest, (p,); 0 where a lag was not taken.
         variance: mean square of the residuals.
-        errors: standard errors of the terms, then of the lags that were taken, by the normal law and ``variance``.
+        errors: standard errors of the terms, then of the lags that were taken, then of the context, by the normal law
+            and ``variance``.
         rows: number of rows that were regressed.
     """
 
     terms: np.ndarray
+    effects: np.ndarray
     phi: np.ndarray
     variance: float
     errors: np.ndarray
@@ -64,30 +67,61 @@ def deterministic(trend: str, period: int | None, first: int, end: int) -> np.nd
     return rows
 
 
-def least_squares(y: np.ndarray, lags: Sequence[int], trend: str = "c", period: int | None = None) -> Regression:
-    """Regress the rows of y (T,) after the largest lag on the terms of the time and on their lags.
+def least_squares(
+    y: np.ndarray, lags: Sequence[int], trend: str = "c", period: int | None = None, context: np.ndarray | None = None
+) -> Regression:
+    """Regress the rows of y (T,) after the largest lag on the terms of the time, on their lags and on the context.
 
     Args:
         y: the series, in float64.
         lags: which to take, each once and in increasing order.
         trend: ``n``, ``c``, ``t`` or ``ct``.
         period: rows in a period, at least 2, or None for no seasons.
+        context: of every row, (k, T), or None. What depends on the terms of the time and on what stands behind it in
+            the context is left out: of classes written as one-hot numbers so the first one, which the others are
+            measured from.
     """
     first, names = max([0, *lags]), term_names(trend, period)
     count, n = len(names), len(y) - first
-    # the terms whose sum is 1 everywhere, if any: they bear the level of the series
+    # the terms whose sum is 1 everywhere, if any: they bear the levels of the series and of the context
     bears = np.array([float(name == "const" or ("c" not in trend and name.startswith("s("))) for name in names])
     level = float(y[first:].mean()) if bears.any() else 0.0
-    solution, root, squares = _solve(deterministic(trend, period, first, len(y)), y - level, lags)
-    terms, taken = solution[:count], solution[count:]
-    if level:
-        # y - m = a + phi (lag - m) is y = a + m (1 - sum phi) + phi lag, a linear map of the coefficients
-        terms = terms + bears * (level * (1 - taken.sum()))
-        root[:, :count] -= np.outer(root[:, count:].sum(1), level * bears)
+    beside = deterministic(trend, period, first, len(y))
+    kept, usual = np.zeros(0, dtype=bool), np.zeros(0)
+    if context is not None:
+        x = context[:, first:]
+        usual = x.mean(1) if bears.any() else np.zeros(len(x))
+        x = x - usual[:, None]
+        kept = independent(beside, x)
+        beside, usual = np.concatenate([beside, x[kept]]), usual[kept]
+    solution, root, squares = _solve(beside, y - level, lags)
+    effects, lagged = slice(count, count + len(usual)), slice(count + len(usual), None)
+    terms, taken = solution[:count], solution[lagged]
+    if level or usual.any():
+        # y - m = a + phi (lag - m) + b (x - u) is y = a + m (1 - sum phi) - b u + phi lag + b x, a linear map
+        terms = terms + bears * (level * (1 - taken.sum()) - solution[effects] @ usual)
+        root[:, :count] -= np.outer(level * root[:, lagged].sum(1) + root[:, effects] @ usual, bears)
     phi = np.zeros(first)
     phi[[lag - 1 for lag in lags]] = taken
     errors = np.sqrt(squares / n * np.square(root).sum(0))
-    return Regression(terms, phi, squares / n, errors, n)
+    of_context = np.zeros((2, len(kept)))
+    of_context[:, kept] = solution[effects], errors[effects]
+    errors = np.concatenate([errors[:count], errors[lagged], of_context[1]])
+    return Regression(terms, of_context[0], phi, squares / n, errors, n)
+
+
+def independent(terms: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return which rows of x (k, n) depend neither on the terms (c, n) nor on the rows of x behind them."""
+    basis, kept = np.linalg.qr(terms.T)[0], np.zeros(len(x), dtype=bool)
+    for j in reversed(range(len(x))):
+        rest = x[j]
+        for _ in range(2):  # what the first pass leaves by its rounding, the second one takes
+            rest = rest - basis @ (rest @ basis)
+        length = np.linalg.norm(rest)
+        kept[j] = length > 1e-8 * np.linalg.norm(x[j])
+        if kept[j]:
+            basis = np.concatenate([basis, rest[:, None] / length], 1)
+    return kept
 
 
 def _solve(beside: np.ndarray, z: np.ndarray, lags: Sequence[int]) -> tuple[np.ndarray, np.ndarray, float]:

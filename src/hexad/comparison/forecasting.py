@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from hexad.autoregressive import Forecaster
 from hexad.checks import InputError, check_file
@@ -23,7 +24,13 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def forecast(
-    fitted: Fitted, steps: int, out: str | Path, *, level: float = 0.95, plot: str | Path | None = None
+    fitted: Fitted,
+    steps: int,
+    out: str | Path,
+    *,
+    level: float = 0.95,
+    plot: str | Path | None = None,
+    context: Any = None,
 ) -> list[str]:
     """Write the rows that follow the data's last: ``time,mean,lower,upper``, or ``NAME_mean``, ... for several columns.
 
@@ -33,6 +40,8 @@ def forecast(
         out: ``.csv``, ``.tsv`` or another table; replaced whole.
         level: probability of each interval.
         plot: where a picture goes (``.png .svg .pdf``), or None.
+        context: of a model with exogenous columns, those of the rows to come: a frame whose first row follows the
+            data's last.
 
     Returns:
         What the user should know, a line each.
@@ -46,7 +55,7 @@ def forecast(
     if picture is not None:
         check_file(picture)
     data = own_data(fitted)
-    table, notes = forecast_frame(fitted, data, steps, level)
+    table, notes = forecast_frame(fitted, data, steps, level, context)
     write(table, path)
     if picture is not None:
         write_bytes(picture, _picture(data, table, level, picture.suffix[1:].lower()))
@@ -54,7 +63,9 @@ def forecast(
 
 
 @torch.no_grad()
-def forecast_frame(fitted: Fitted, data: Data, steps: int, level: float = 0.95) -> tuple[pd.DataFrame, list[str]]:
+def forecast_frame(
+    fitted: Fitted, data: Data, steps: int, level: float = 0.95, context: Any = None
+) -> tuple[pd.DataFrame, list[str]]:
     """Return the forecast as a table in the user's units, and what the user should know.
 
     Raises:
@@ -70,17 +81,35 @@ def forecast_frame(fitted: Fitted, data: Data, steps: int, level: float = 0.95) 
     whole = torch.cat([data.tensor(split) for split in ("train", "valid", "test")])
     history = fitted.preprocessing.encode(whole, dtype=torch.float64)[0]
     model, notes = fitted.model, []
+    ahead = _ahead(fitted, steps, context)
+    of_history, of_steps = dict[str, Any](), dict[str, Any]()
+    if ahead is not None:
+        known = [data.context_tensor(split, model.dtype, model.raw_context) for split in ("train", "valid", "test")]
+        of_history = {"context": torch.cat([part for part in known if part is not None])}
+        of_steps = {"context": ahead}
     if not model.players:
         model = copy.deepcopy(model)
-        model.prepare(history)
+        model.prepare(history, **of_history)
         notes.append(f"{fitted.name} is a closed form: refitted on all {len(history)} rows of {data.name}")
     assert isinstance(model, Forecaster)
-    parts = [fitted.preprocessing.map.inverse(z) for z in model.forecast(history, steps, level)]
+    parts = [fitted.preprocessing.map.inverse(z) for z in model.forecast(history, steps, level, **of_steps)]
     columns: dict[str, Any] = {"time": _times(data, steps)}
     for i, name in enumerate(data.names or tuple(f"x{i}" for i in range(history.shape[1]))):
         for what, values in zip(("mean", "lower", "upper"), parts, strict=True):
             columns[what if history.shape[1] == 1 else f"{name}_{what}"] = values[:, i].numpy()
     return pd.DataFrame(columns), notes
+
+
+def _ahead(fitted: Fitted, steps: int, context: Any) -> Tensor | None:
+    """Return the context of the rows to come, (steps, k); None of a model without one."""
+    if context is not None and fitted.format.context is not None and hasattr(context, "iloc"):
+        if len(context) < steps:
+            raise InputError(f"forecast: {len(context)} rows of context are too few for {steps} steps: one a step")
+        context = context.iloc[:steps]
+    if context is None and fitted.format.context is not None:
+        names = fitted.format.context.name
+        raise InputError(f"forecast: this model is given {names}: name a table of the rows to come by --context FILE")
+    return fitted.given(context, steps)
 
 
 def _times(data: Data, steps: int) -> list[Any]:

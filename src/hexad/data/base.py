@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from hexad.checks import choose
@@ -67,17 +68,17 @@ class Data:
         """
         return self.format.encode(self.split(split), where=f"{self.name}, {split}")
 
-    def context_tensor(self, split: str) -> Tensor | None:
-        """Return the chosen context of a split, float32 (n, k), or None where none was chosen.
+    def context_tensor(self, split: str, dtype: torch.dtype = torch.float32, raw: bool = False) -> Tensor | None:
+        """Return the chosen context of a split, (n, k), or None where none was chosen.
 
-        Whole numbers and text with at most 64 different training values are one-hot, other numbers standardised; the
-        columns stand side by side.
+        Whole numbers and text with at most 64 different training values are one-hot, other numbers standardised, or in
+        the user's units with ``raw``; the columns stand side by side.
 
         Raises:
             InputError: ``split`` is unknown, or it holds a value that training does not.
         """
         known = self.known(split)
-        return None if known is None else self.format.encode_context(known)
+        return None if known is None else self.format.encode_context(known, None, dtype, raw)
 
     def known(self, split: str) -> dict[str, np.ndarray] | None:
         """Return the chosen context of a split in the user's units by name, or None where none was chosen.

@@ -73,12 +73,24 @@ class ContextEncoder:
         return len(self.values) or len(self.mean)
 
     @property
+    def features(self) -> list[str]:
+        """A name for each number of the encoded column."""
+        if self.values:
+            return [f"{self.name}={value}" for value in self.values]
+        return [self.name] if self.width == 1 else [f"{self.name}_{i}" for i in range(self.width)]
+
+    @property
     def width(self) -> int:
         """Number of values of a record in the user's units."""
         return len(self.mean) or 1
 
-    def encode(self, values: Any) -> Tensor:
-        """Return values (n,) or (n, k) as float32 (n, size); one record may stand without its first axis.
+    def encode(self, values: Any, dtype: torch.dtype = torch.float32, raw: bool = False) -> Tensor:
+        """Return values (n,) or (n, k) as numbers (n, size); one record may stand without its first axis.
+
+        Args:
+            values: in the user's units.
+            dtype: of the numbers.
+            raw: whether numbers stay in the user's units instead of being standardised.
 
         Raises:
             InputError: a value did not stand in the training split or is missing, or the shape differs.
@@ -94,7 +106,10 @@ class ContextEncoder:
             wanted = "one value" if self.width == 1 else f"{self.width} numbers"
             raise InputError(f"context {self.name}: expected {wanted} a record, got an array of shape {array.shape}")
         array = array.reshape(len(array), self.width)
-        return self._one_hot(array[:, 0]) if self.values else self._standardised(array)
+        if self.values:
+            return self._one_hot(array[:, 0]).to(dtype)
+        numbers = self._numbers(array)
+        return torch.from_numpy(numbers if raw else (numbers - self.mean) / self.std).to(dtype)
 
     def decode(self, codes: Tensor) -> np.ndarray:
         """Return values in the user's units of their codes (n, size): the class of the largest, or numbers, (n,) or
@@ -106,7 +121,7 @@ class ContextEncoder:
         numbers = held * self.std + self.mean
         return numbers[:, 0] if self.width == 1 else numbers
 
-    def _standardised(self, array: np.ndarray) -> Tensor:
+    def _numbers(self, array: np.ndarray) -> np.ndarray:
         try:
             numbers = array.astype(np.float64)
         except (ValueError, TypeError):
@@ -116,7 +131,7 @@ class ContextEncoder:
         if len(rows):
             where = f"missing or infinite values in rows {listed(rows.tolist(), 3)}"
             raise InputError(f"context {self.name}: {where}; expected finite numbers, fill them")
-        return torch.from_numpy(((numbers - self.mean) / self.std).astype(np.float32))
+        return numbers
 
     def _one_hot(self, array: np.ndarray) -> Tensor:
         text = isinstance(self.values[0], str)
@@ -180,6 +195,11 @@ class Context:
         return tuple(encoder.name for encoder in self.encoders)
 
     @property
+    def features(self) -> list[str]:
+        """A name for each number of the encoded context: ``a``; ``b=x``, ``b=y`` of classes; ``c_0``, ``c_1``."""
+        return [name for encoder in self.encoders for name in encoder.features]
+
+    @property
     def name(self) -> str:
         """The names in one phrase, ``a, b, c``."""
         return ", ".join(self.names)
@@ -189,19 +209,22 @@ class Context:
         """Number of columns of the encoded context."""
         return sum(encoder.size for encoder in self.encoders)
 
-    def encode(self, values: Any, rows: int | None = None) -> Tensor:
-        """Return a context in the user's units as float32 (n, size).
+    def encode(
+        self, values: Any, rows: int | None = None, dtype: torch.dtype = torch.float32, raw: bool = False
+    ) -> Tensor:
+        """Return a context in the user's units as numbers (n, size).
 
         Args:
             values: a frame or a mapping, whose columns are found by name and may be more; or an array, a tensor or a
                 list, (n,) or (n, columns), by position. One record stands for all.
             rows: the number of records n, or None for as many as there are.
+            dtype, raw: as for :meth:`ContextEncoder.encode`.
 
         Raises:
             InputError: a column is missing, there are too many or too few records or columns, or a value is unknown.
         """
         columns = self._columns(values)
-        codes = [encoder.encode(column) for encoder, column in zip(self.encoders, columns, strict=True)]
+        codes = [encoder.encode(column, dtype, raw) for encoder, column in zip(self.encoders, columns, strict=True)]
         n = max(len(code) for code in codes) if rows is None else rows
         for name, code in zip(self.names, codes, strict=True):
             if len(code) not in (1, n):

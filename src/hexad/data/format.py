@@ -300,15 +300,17 @@ class Format:
                 frame.isetitem(at, _restored(values, _plain(self.dtypes[0 if places is None else place])))
         return frame
 
-    def encode_context(self, values: Any, rows: int | None = None) -> Tensor:
-        """Return the chosen context of ``rows`` records as float32 (n, k), see :meth:`Context.encode`.
+    def encode_context(
+        self, values: Any, rows: int | None = None, dtype: torch.dtype = torch.float32, raw: bool = False
+    ) -> Tensor:
+        """Return the chosen context of ``rows`` records as numbers (n, k), see :meth:`Context.encode`.
 
         Raises:
             InputError: no context was chosen, a column is missing, or a value is unknown.
         """
         if self.context is None:
             raise InputError("no context was chosen for these data; choose one with --data context=NAME")
-        return self.context.encode(values, rows)
+        return self.context.encode(values, rows, dtype, raw)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON form."""

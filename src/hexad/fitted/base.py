@@ -187,7 +187,9 @@ class Fitted:
         base = stream(seed).initial_seed() if seed is None else seed
         device = self.model.device
         if self.model.couples_batch:  # rows of a series follow each other: one stream, a whole number of chunks
-            return make(math.ceil(n / chunk) * chunk, generator=stream(base, "sample", device=device))[:n]
+            whole = math.ceil(n / chunk) * chunk
+            given = None if rows is None else torch.cat([rows, rows[-1:].expand(whole - n, -1)]).to(device)
+            return make(whole, context=given, generator=stream(base, "sample", device=device))[:n]
         parts = []
         with threads_for(self.model, chunk):
             for k in range(math.ceil(n / chunk)):
@@ -211,7 +213,7 @@ class Fitted:
             return None
         if context is None:
             raise InputError(f"this model is conditioned on {given!r}: give context, one record or one a sample")
-        return self.format.encode_context(context, n)
+        return self.format.encode_context(context, n, self.model.dtype, self.model.raw_context)
 
     def predict(
         self, context: Any, level: float = 0.9, n: int = 1000, seed: int = 0, *, progress: bool = False

@@ -80,7 +80,8 @@ class Run:
         processes = Processes.join(device)
         dtype = self.model.dtype
         sets = {split: self.data.tensor(split).to(device) for split in ("train", "valid")}
-        contexts = {split: self.data.context_tensor(split) for split in ("train", "valid")}
+        raw = self.model.raw_context
+        contexts = {split: self.data.context_tensor(split, dtype, raw) for split in ("train", "valid")}
         given = {split: None if c is None else c.to(device, dtype) for split, c in contexts.items()}
 
         def encode(x: Tensor, generator: torch.Generator) -> Tensor:

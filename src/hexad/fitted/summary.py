@@ -24,7 +24,8 @@ def summaries(fitted: Fitted) -> list[Summary]:
     """
     if not isinstance(fitted.model, AR):
         raise InputError(f"summary: {fitted.name} has no table of coefficients; models that have one: ar")
-    return [fitted.model.summary(column, name) for column, name in enumerate(_names(fitted))]
+    given = fitted.format.context.features if fitted.format.context else []
+    return [fitted.model.summary(column, name, given) for column, name in enumerate(_names(fitted))]
 
 
 def summary(fitted: Fitted) -> pd.DataFrame:

@@ -150,9 +150,10 @@ def ar(
     max_order: Width = 32,
     trend: Literal["n", "c", "t", "ct"] = "c",
     period: Annotated[int, Field(ge=2)] | None = None,
+    context: int = 0,
 ) -> AR:
-    """Return an AR(p) a column, with a constant, a trend, or seasons of a period."""
-    return AR(event, order, method, criterion, max_order, trend, period)
+    """Return an AR(p) a column, with a constant, a trend, seasons of a period, and effects of the context."""
+    return AR(event, order, method, criterion, max_order, trend, period, context)
 
 
 def var(

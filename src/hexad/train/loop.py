@@ -181,7 +181,8 @@ class Trainer:
         began = time.monotonic()
         with torch.no_grad():
             x = self._encoded(self.train, "prepare")
-            self.model.prepare(x, generator=stream(self.seed, "prepare", "model", device=self.model.device))
+            given: dict[str, Any] = {"context": self.batches.context} if self.model.raw_context else {}
+            self.model.prepare(x, generator=stream(self.seed, "prepare", "model", device=self.model.device), **given)
         if not self.players:  # a closed form's whole training: no part of a budget, but of what it cost
             self.seconds = time.monotonic() - began
         self._build()
