@@ -13,6 +13,7 @@ import gzip
 import json
 import math
 import os
+import shlex
 import statistics
 import sys
 import tempfile
@@ -35,6 +36,7 @@ from hexad.metrics import auroc
 from hexad.randomness import fork, stream
 
 SPLITS = ("train", "valid", "test")
+SETTINGS = ("SEEDS", "EPOCHS", "EFFORT", "WALL", "OPTIONS")  # that tasks read from the environment
 TASKS: dict[str, Callable[[], dict[str, Any]]] = {}
 
 
@@ -622,7 +624,8 @@ def main(names: list[str]) -> None:
     for name in TASKS if names == ["all"] else names:
         began = time.monotonic()
         row = TASKS[name]()
-        row |= {"wall": f"{time.monotonic() - began:.0f} s", "command": f"python benchmarks/published.py {name}"}
+        given = "".join(f"{key}={shlex.quote(os.environ[key])} " for key in SETTINGS if key in os.environ)
+        row |= {"wall": f"{time.monotonic() - began:.0f} s", "command": f"{given}python benchmarks/published.py {name}"}
         results.record("published", name, row)
         print(json.dumps({"task": name} | row))
 

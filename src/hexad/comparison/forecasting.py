@@ -156,7 +156,7 @@ def _picture(data: Data, table: pd.DataFrame, level: float, form: str) -> bytes:
         axes.plot(after, table[mean], color="C0", linewidth=1.6, label="forecast")
         axes.set_title(stem.rstrip("_") or (data.names[0] if data.names else data.name), loc="left", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=8, loc="upper left")
+        axes.legend(frameon=False, fontsize=8, loc="best")
     axes.set_xlabel(f"rows after the last ({table['time'].iloc[0]} to {table['time'].iloc[-1]} forecast)", fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form, dpi=150)
