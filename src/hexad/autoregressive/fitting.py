@@ -52,13 +52,14 @@ class Estimator:
         """
         lags = list(range(1, self._choose_order(y, x) + 1)) if self.lags is None else self.lags
         p, names = max([0, *lags]), term_names(self.trend, self.period)
-        least = 2 * p + 2 + len(names) + (0 if x is None else len(x))
+        beside = len(names) + (0 if x is None else len(x))
+        least = 2 * p + 2 + beside
         if len(y) < least:
             raise InputError(f"ar: {len(y)} rows are too few for lags up to {p}; at least {least} are needed")
         mean = float(y.mean())
         centred = y - mean
         floor = 1e-12 * float(centred @ centred) / len(y)  # of variances: a series without noise keeps a density
-        coefficients, errors = np.zeros(self.span), np.zeros(len(names) + self.span + (0 if x is None else len(x)))
+        coefficients, errors = np.zeros(self.span), np.zeros(beside + self.span)
         effects = np.zeros(0)
         if self.method in FULL:
             constant, whole, noise = FULL[self.method](torch.from_numpy(y), p)
@@ -142,14 +143,15 @@ class Estimator:
 
     def _choose_order(self, y: np.ndarray, x: np.ndarray | None) -> int:
         """Return the order with the least criterion; the last column of one QR decomposition has the squares of all."""
-        terms = len(term_names(self.trend, self.period)) + (0 if x is None else len(x))
-        top = min(self.span, int(12 * (len(y) / 100) ** 0.25), (len(y) - 2 - terms) // 3)
+        terms = len(term_names(self.trend, self.period))
+        beside = terms + (0 if x is None else len(x))
+        top = min(self.span, int(12 * (len(y) / 100) ** 0.25), (len(y) - 2 - beside) // 3)
         if top < 1:
             return 0
         levels = torch.from_numpy(deterministic(self.trend, self.period, top, len(y))).T
         if x is not None:
             kept = x[independent(levels.T.numpy(), x[:, top:]), top:]
-            levels, terms = torch.cat([levels, torch.from_numpy(kept).T], 1), terms - len(x) + len(kept)
+            levels, terms = torch.cat([levels, torch.from_numpy(kept).T], 1), terms + len(kept)
         series = torch.from_numpy(y)
         target = series[top:, None]
         r = torch.linalg.qr(torch.cat([levels, lagged(series, list(range(1, top + 1))), target], 1), mode="r")[1]

@@ -30,7 +30,7 @@ def forecast(
     *,
     level: float = 0.95,
     plot: str | Path | None = None,
-    context: Any = None,
+    context: pd.DataFrame | None = None,
 ) -> list[str]:
     """Write the rows that follow the data's last: ``time,mean,lower,upper``, or ``NAME_mean``, ... for several columns.
 
@@ -64,12 +64,12 @@ def forecast(
 
 @torch.no_grad()
 def forecast_frame(
-    fitted: Fitted, data: Data, steps: int, level: float = 0.95, context: Any = None
+    fitted: Fitted, data: Data, steps: int, level: float = 0.95, context: pd.DataFrame | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return the forecast as a table in the user's units, and what the user should know.
+    """Return the forecast as a table in the user's units, and what the user should know. Takes what :func:`forecast` takes.
 
     Raises:
-        InputError: the model does not forecast, or an argument is out of its range.
+        InputError: the model does not forecast, the context does not fit, or an argument is out of its range.
     """
     if not isinstance(fitted.model, Forecaster):
         able = [name for name, recipe in all_recipes().items() if "forecast" in recipe.can]
@@ -100,16 +100,14 @@ def forecast_frame(
     return pd.DataFrame(columns), notes
 
 
-def _ahead(fitted: Fitted, steps: int, context: Any) -> Tensor | None:
+def _ahead(fitted: Fitted, steps: int, context: pd.DataFrame | None) -> Tensor | None:
     """Return the context of the rows to come, (steps, k); None of a model without one."""
-    if context is not None and fitted.format.context is not None and hasattr(context, "iloc"):
-        if len(context) < steps:
-            raise InputError(f"forecast: {len(context)} rows of context are too few for {steps} steps: one a step")
-        context = context.iloc[:steps]
-    if context is None and fitted.format.context is not None:
+    if fitted.format.context is not None and context is None:
         names = fitted.format.context.name
         raise InputError(f"forecast: this model is given {names}: name a table of the rows to come by --context FILE")
-    return fitted.given(context, steps)
+    if context is not None and len(context) < steps:
+        raise InputError(f"forecast: {len(context)} rows of context are too few for {steps} steps: one a step")
+    return fitted.given(None if context is None else context[:steps], steps)
 
 
 def _times(data: Data, steps: int) -> list[Any]:
