@@ -66,7 +66,9 @@ def forecast(
 def forecast_frame(
     fitted: Fitted, data: Data, steps: int, level: float = 0.95, context: pd.DataFrame | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return the forecast as a table in the user's units, and what the user should know. Takes what :func:`forecast` takes.
+    """Return the forecast as a table in the user's units, and what the user should know.
+
+    Its arguments are those of :func:`forecast`.
 
     Raises:
         InputError: the model does not forecast, the context does not fit, or an argument is out of its range.
