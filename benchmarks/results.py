@@ -99,9 +99,10 @@ SECTIONS: dict[str, tuple[str, str, dict[str, str]]] = {
 
 
 def machine(threads: int | None = None) -> str:
-    """Return the machine in words: cores, threads (by default torch's), version of torch."""
+    """Return the machine in words: its CUDA device, cores, threads (by default torch's), version of torch."""
     used = torch.get_num_threads() if threads is None else threads
-    return f"{os.cpu_count()} cores, {used} thread{'s' if used != 1 else ''}, torch {torch.__version__}"
+    device = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
+    return f"{device}{os.cpu_count()} cores, {used} thread{'s' if used != 1 else ''}, torch {torch.__version__}"
 
 
 def record(section: str, name: str, row: dict[str, Any], *, folder: Path = FOLDER) -> None:

@@ -143,7 +143,10 @@ def kl_normal(
     .. math:: \log\frac{s}{\sigma} + \frac{\sigma^2 + (\mu - m)^2}{2 s^2} - \frac12
     """
     ratio = log_scale - other_log_scale
-    inverse = torch.exp(-torch.as_tensor(other_log_scale, dtype=mean.dtype, device=mean.device))
+    if isinstance(other_log_scale, Tensor):
+        inverse: Tensor | float = torch.exp(-other_log_scale)
+    else:
+        inverse = math.exp(-other_log_scale)
     return 0.5 * (torch.expm1(2 * ratio) + ((mean - other_mean) * inverse).square()) - ratio
 
 

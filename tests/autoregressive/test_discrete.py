@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hexad.autoregressive import MADE, NADE, RNADE
+from hexad.autoregressive import MADE, NADE, RNADE, nade
 from hexad.checks import InputError
 from hexad.event import Event, Support
 from hexad.randomness import stream
@@ -128,7 +128,10 @@ def plain_nade(model, x):
     return total
 
 
-def test_nades_gradient_is_that_of_the_plain_loop():
+@pytest.mark.parametrize("by_column", [True, False])
+def test_nades_gradient_is_that_of_the_plain_loop(by_column, monkeypatch):
+    monkeypatch.setattr(nade._Logits, "_by_column", lambda x: by_column)
+    monkeypatch.setattr(nade._Logits, "_chunk", lambda x: 8)
     torch.manual_seed(0)
     model = NADE(Event.of(21, "binary"), 6, "random").double()  # 21: the last chunk is not full
     for parameter in model.parameters():

@@ -28,6 +28,7 @@ SURJECTIONS: dict[str, tuple[Event, Callable[..., Surjection]]] = {
     "cell of a code": (Event.of(1, LEVELS[5]), Dequantisation),
     "cells of codes": (Event.of(2, LEVELS[3]), Dequantisation),
     "cells of bits": (Event.of(2, "binary"), Dequantisation),
+    "cells of a picture": (Event.of((1, 1, 2), LEVELS[3], "image"), Dequantisation),
     "scores of two levels": (Event.of(1, "binary"), Argmax),
     "scores of three levels": (Event.of(1, LEVELS[3]), Argmax),
     "sign": (Event.of(1, "binary"), Signs),
@@ -108,7 +109,7 @@ def test_numbers_beyond_the_last_level_count_as_the_last_and_leave_its_bound_bel
 def test_log_q_is_that_of_the_noise_by_autodiff_and_its_draws_map_to_their_record(name):
     event, kind = {**SURJECTIONS, **CELLS, **MORE}[name]
     surjection = _model(event, kind).surjection
-    x = example_records(event, 40)
+    x = example_records(event, 40).flatten(1)
     noise = surjection.noise(40, stream(1))
     with torch.no_grad():
         v, log_q = surjection.place(x, noise)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hexad.autoregressive.neural import CausalNetwork, NeuralForecaster
 from hexad.event import Event
+from hexad.nn import CompactLSTM
 
 __all__ = ["DeepAR", "Recurrent"]
 
@@ -30,7 +31,7 @@ class Recurrent(CausalNetwork):
 
     def __init__(self, inputs: int, outputs: int, hidden: int, layers: int) -> None:
         super().__init__(burn=24)
-        self.lstm = nn.LSTM(inputs, hidden, layers, batch_first=True)
+        self.lstm = CompactLSTM(inputs, hidden, layers, batch_first=True)
         self.out = nn.Linear(hidden + inputs, outputs)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)

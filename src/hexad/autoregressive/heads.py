@@ -50,7 +50,7 @@ def gaussian_log_mass(
     small = delta * (1 + m.abs()) <= 0.5
     # each branch is shown only arguments that it is meant for, lest an infinity of the other enters the gradient
     d, c = torch.where(small, delta, 0)[..., None], torch.where(small, m * delta, 0)[..., None]
-    nodes, weights = _NODES.to(m), _WEIGHTS.to(m)
+    nodes, weights = _NODES.to(m, non_blocking=True), _WEIGHTS.to(m, non_blocking=True)
     inner = inner + torch.log((torch.exp(-c * nodes - 0.5 * (d * nodes).square()) * weights).sum(-1))
     middle, half = -torch.where(small, 1, m).abs(), 0.5 * torch.where(small, 1, delta)
     above, below = torch.special.log_ndtr(middle + half), torch.special.log_ndtr(middle - half)

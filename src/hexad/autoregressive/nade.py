@@ -64,25 +64,48 @@ class _Logits(torch.autograd.Function):
 
     .. math:: \nabla V_k = \sum g_k h_k, \quad \nabla W_j = \sum x_j s_j, \quad \nabla x_j = W_j s_j, \quad
         \nabla c = s_0 + \delta_0 .
+    A processor adds column by column, within its cache; for another device that would be a call a column, and it takes
+    long chunks and its own running sum.
     """
 
-    chunk = 8
+    @staticmethod
+    def _by_column(x: Tensor) -> bool:
+        return x.device.type == "cpu"
+
+    @staticmethod
+    def _chunk(x: Tensor) -> int:
+        return 8 if _Logits._by_column(x) else 128
 
     @staticmethod
     def _activations(x: Tensor, enter: Tensor, start: Tensor) -> Tensor:
         """Return a_k of a chunk and the next column, (K + 1, batch, H), from x (K, batch), W (K, H) and the first."""
         running = start.new_empty(len(x) + 1, *start.shape)
         running[0] = start
+        if not _Logits._by_column(x):
+            torch.mul(x[..., None], enter[:, None], out=running[1:])
+            return running.cumsum_(0)
         for k in range(len(x)):
             torch.addcmul(running[k], x[k, :, None], enter[k], out=running[k + 1])
         return running
 
     @staticmethod
+    def _behind(delta: Tensor, behind: Tensor, sums: Tensor) -> None:
+        """Put s_j of a chunk into ``sums``, (K, batch, H) like the delta, given that of its last column."""
+        sums[-1] = behind
+        if not _Logits._by_column(delta):
+            sums[:-1] = delta[1:]
+            sums.copy_(sums.flip(0).cumsum_(0).flip(0))
+            return
+        for j in reversed(range(len(sums) - 1)):
+            torch.add(sums[j + 1], delta[j + 1], out=sums[j])
+
+    @staticmethod
     def forward(ctx: Any, x: Tensor, enter: Tensor, leave: Tensor, start: Tensor) -> Tensor:
         """Return (D, batch) from x (D, batch), W and V (D, H), c (batch, H), the columns in order."""
         starts, outputs = [], []
-        for first in range(0, len(x), _Logits.chunk):
-            k = slice(first, first + _Logits.chunk)
+        chunk = _Logits._chunk(x)
+        for first in range(0, len(x), chunk):
+            k = slice(first, first + chunk)
             starts.append(start)
             running = _Logits._activations(x[k], enter[k], start)
             start = running[-1].clone()
@@ -98,18 +121,16 @@ class _Logits(torch.autograd.Function):
         """Return the gradients for x, W, V, c."""
         x, enter, leave, starts = ctx.saved_tensors
         grad_x, grad_enter, grad_leave = torch.empty_like(x), torch.empty_like(enter), torch.empty_like(leave)
-        behind = torch.zeros_like(starts[0])
+        behind, chunk = torch.zeros_like(starts[0]), _Logits._chunk(x)
         for index in reversed(range(len(starts))):
-            k = slice(index * _Logits.chunk, (index + 1) * _Logits.chunk)
+            k = slice(index * chunk, (index + 1) * chunk)
             hidden = _Logits._activations(x[k], enter[k], starts[index])[:-1].sigmoid_()
             grad_leave[k] = torch.bmm(grad[k, None], hidden)[:, 0]
             delta = torch.ops.aten.sigmoid_backward(leave[k, None].expand_as(hidden), hidden)
             delta.mul_(grad[k, :, None])
             # hidden is not needed any more: its place takes s_j
             sums = hidden
-            sums[-1] = behind
-            for j in reversed(range(len(sums) - 1)):
-                torch.add(sums[j + 1], delta[j + 1], out=sums[j])
+            _Logits._behind(delta, behind, sums)
             grad_enter[k] = torch.bmm(x[k, None], sums)[:, 0]
             if ctx.needs_input_grad[0]:
                 grad_x[k] = torch.bmm(enter[k, None], sums.transpose(1, 2))[:, 0]

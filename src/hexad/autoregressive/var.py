@@ -255,7 +255,8 @@ def least_squares(x: Tensor, p: int) -> tuple[Tensor, Tensor, Tensor]:
     rows, dims = x.shape
     parts = [torch.ones_like(x[p:, :1]), *(x[p - lag : rows - lag] for lag in range(1, p + 1))]
     design = torch.cat(parts, 1)
-    solution = torch.linalg.lstsq(design, x[p:], driver="gelsd").solution
+    # columns may repeat each other, which no other device's solver bears
+    solution = torch.linalg.lstsq(design.cpu(), x[p:].cpu(), driver="gelsd").solution.to(x)
     return solution[0], solution[1:].view(p, dims, dims).transpose(1, 2), x[p:] - design @ solution
 
 

@@ -312,7 +312,7 @@ class TiltBridge(EnergyBridge[Point]):
     def coefficients(self, t: float) -> Tensor:
         """Return the weights of base and tilt in the energy at t, (2,)."""
         weights = torch.ones_like(self.model.log_steps)
-        weights[1] = t
+        weights[1].fill_(t)
         return weights
 
     def log_ratio(self, state: Point, t: float, u: float) -> Tensor:

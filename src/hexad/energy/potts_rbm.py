@@ -37,6 +37,7 @@ class PottsRBM(RestrictedMachine):
 
     first: Tensor
     present: Tensor
+    places: Tensor
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class PottsRBM(RestrictedMachine):
         )
         self.register_buffer("first", levels.cumsum(0) - levels, persistent=False)
         self.register_buffer("present", torch.arange(event.levels) < levels[:, None], persistent=False)
+        self.register_buffer("places", self.present.flatten().nonzero()[:, 0], persistent=False)
 
     def statistics(self, v: Tensor) -> Tensor:
         """Return the one-hot codes of levels (batch, D), behind each other, (batch, S)."""
@@ -67,9 +69,8 @@ class PottsRBM(RestrictedMachine):
 
     def tabled(self, eta: Tensor) -> Tensor:
         """Return parameters (batch, S) by column and level, (batch, D, levels); minus infinity beyond a column's."""
-        table = eta.new_full((len(eta), *self.present.shape), -math.inf)
-        table[:, self.present] = eta
-        return table
+        table = eta.new_full((len(eta), self.present.numel()), -math.inf)
+        return table.index_copy(1, self.places, eta).unflatten(1, self.present.shape)
 
     def draw(self, eta: Tensor, generator: torch.Generator | None) -> Tensor:
         """Return levels at log weights (batch, S), each by the inverse of its column's distribution, (batch, D)."""
@@ -81,7 +82,7 @@ class PottsRBM(RestrictedMachine):
 
     def mean(self, eta: Tensor) -> Tensor:
         """Return the probabilities of log weights (batch, S), (batch, S)."""
-        return torch.softmax(self.tabled(eta), 2)[:, self.present]
+        return torch.softmax(self.tabled(eta), 2).flatten(1).index_select(1, self.places)
 
     def log_normaliser(self, eta: Tensor) -> Tensor:
         """Return the log of the sum of each column's weights, summed over columns, (batch,)."""

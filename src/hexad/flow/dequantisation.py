@@ -4,6 +4,7 @@ Abbeel, 2019).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from hexad.event import Event
 from hexad.flow.surjection import Surjection, beside, conditional
-from hexad.transforms import Affine, Compose, Logit, Spline
+from hexad.nn import ConvNet
+from hexad.transforms import Affine, Compose, Elementwise, Logit, Spline, Transform
 
 __all__ = ["Dequantisation"]
 
@@ -24,12 +26,13 @@ class Dequantisation(Surjection):
 
     w is the cell's width: 1 for codes, the step of a real column; columns without a step are left as they are. s is the
     map of codes to the reals, :math:`\mathrm{logit}(a + (1-2a)(x + 1/2)/\mathrm{levels})`, and nothing for reals. g are
-    couplings of the cube onto itself, conditioned on x. They start as the identity: as uniform dequantisation.
+    couplings of the cube onto itself, conditioned on x; of a picture, a map of each pixel alone, whose parameters
+    convolutions read off x. They start as the identity: as uniform dequantisation.
 
     Args:
         event: binary, ordinal, or real with a step in some column.
-        layers: number of couplings of g.
-        hidden: widths of the hidden layers of each one's network.
+        layers: number of couplings of g; of a picture, blocks of the network.
+        hidden: widths of the hidden layers of each one's network; of a picture, the first one is its channels.
         bins: bins of each spline.
         alpha: a.
         context: number of context features that q takes.
@@ -67,7 +70,12 @@ class Dequantisation(Surjection):
         self.codes = event.kind != "real"
         outer = [Affine(torch.full_like(levels, -0.5), levels), Logit(alpha)] if self.codes else []
         self.outer = Compose(outer)
-        self.inner = conditional(len(self.cells), Spline(bins, 0.5), layers, hidden, event.dims + context)
+        spline = Spline(bins, 0.5)
+        self.inner: Transform = (
+            _PixelByPixel(event.shape, spline, hidden[0], layers, context)
+            if event.layout == "image" and len(self.cells) == event.dims
+            else conditional(len(self.cells), spline, layers, hidden, event.dims + context)
+        )
 
     def noise(self, n: int, generator: torch.Generator) -> Tensor:
         """Return n uniform points of the cube."""
@@ -89,3 +97,38 @@ class Dequantisation(Surjection):
     def unrounded(self, v: Tensor) -> Tensor:
         """Return v in the units of the codes."""
         return self.outer.inverse(v)
+
+
+class _PixelByPixel(Transform):
+    """A map of each number of a picture's noise, whose parameters a network reads off the picture.
+
+    Args:
+        shape: of the picture, (C, H, W).
+        elementwise: the map.
+        width: channels of the network.
+        blocks: its residual blocks.
+        context: number of features behind the picture.
+    """
+
+    one_pass = True
+
+    def __init__(self, shape: Sequence[int], elementwise: Elementwise, width: int, blocks: int, context: int) -> None:
+        super().__init__()
+        self.shape, self.elementwise = tuple(shape), elementwise
+        self.network = ConvNet(shape[0], shape[0] * elementwise.count, width, blocks, context=context)
+
+    def _read(self, said: Tensor | None) -> Tensor:
+        assert said is not None
+        picture, beyond = said.split([math.prod(self.shape), said.shape[1] - math.prod(self.shape)], 1)
+        found = self.network(picture.unflatten(1, self.shape), beyond if beyond.shape[1] else None)
+        return found.unflatten(1, (self.shape[0], -1)).movedim(2, -1).flatten(1, 3)
+
+    def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map each number of (batch, D); the context is the picture (batch, D), and features behind it."""
+        z, log_slope = self.elementwise.forward_and_log_slope(x, self._read(context))
+        return z, log_slope.sum(1)
+
+    def inverse_and_log_det(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map them back."""
+        x, log_slope = self.elementwise.inverse_and_log_slope(z, self._read(context))
+        return x, log_slope.sum(1)

@@ -9,12 +9,13 @@ from hexad.nn.masks import Masks
 from hexad.nn.mlp import MLP, ResidualMLP
 from hexad.nn.pixel import IncrementalPixelPass, PixelNet
 from hexad.nn.raster import RasterPass
-from hexad.nn.recurrent import Recurrent
+from hexad.nn.recurrent import CompactLSTM, Recurrent
 from hexad.nn.row_lstm import RowLSTMNet
 from hexad.nn.transformer import Transformer
 
 __all__ = [
     "MLP",
+    "CompactLSTM",
     "ConvNet",
     "GatedMLP",
     "IncrementalPass",

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Recurrent"]
+__all__ = ["CompactLSTM", "Recurrent"]
 
 State = tuple[Tensor, Tensor]
+
+
+class CompactLSTM(nn.LSTM):
+    """:class:`torch.nn.LSTM`; copies of it, too, have their weights in one piece, as cuDNN wants them."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.flatten_parameters()
 
 
 class Recurrent(nn.Module):
@@ -30,7 +40,7 @@ class Recurrent(nn.Module):
             raise ValueError(f"dropout {dropout}: expected a number of at least 0 and below 1")
         self.width, self.layers = width, layers
         self.dropout = nn.Dropout(dropout)
-        self.cells = nn.LSTM(width, width, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
+        self.cells = CompactLSTM(width, width, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
         with torch.no_grad():
             for name, parameter in self.cells.named_parameters():
                 if name.startswith("bias"):  # two biases are added up

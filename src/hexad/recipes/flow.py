@@ -150,11 +150,16 @@ def glow(
     coupling: Literal["affine", "spline"] = "affine",
     bins: Bins = 8,
     bound: Bound = 3.0,
+    dequantise: Dequantise | None = None,
     context: int = 0,
-) -> Glow:
+) -> Flow | SurjectiveFlow:
     """Return a Glow of as many levels as leave at least 2 pixels a side."""
-    elementwise = AffineMap() if coupling == "affine" else Spline(bins, bound)
-    return Glow(event, transforms, levels or _levels(*event.shape[1:]), hidden, blocks, elementwise, context)
+
+    def flow(event: Event) -> Glow:
+        elementwise = AffineMap() if coupling == "affine" else Spline(bins, bound)
+        return Glow(event, transforms, levels or _levels(*event.shape[1:]), hidden, blocks, elementwise, context)
+
+    return on_reals(event, dequantise, flow, context)
 
 
 def nice(
@@ -359,7 +364,7 @@ RECIPES = (
     _recipe("maf", maf, suited=_masked_suited, alpha=1e-6, first_up_to=1024, **LEARNED),
     _recipe("realnvp", realnvp, min_dims=2, **LEARNED),
     _recipe("nsf-ar", nsf_ar, **LEARNED),
-    _recipe("glow", glow, layouts=("image",), unfit=_odd, settings={"lr": 1e-3, "batch_size": 64}),
+    _recipe("glow", glow, layouts=("image",), unfit=_odd, settings={"lr": 1e-3, "batch_size": 64}, **LEARNED),
     _recipe("nice", nice, min_dims=2),
     _recipe("iaf", iaf),
     _recipe("naf", naf),

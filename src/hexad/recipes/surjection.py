@@ -40,7 +40,8 @@ def on_reals(
     way = dequantise or _usual(event)
     if way == "uniform":
         return flow(event)
-    width = min(128, max(32, 4 * event.dims))
+    # of a picture convolutions make q, whose channels are as wide everywhere
+    width = 32 if event.layout == "image" and way == "variational" else min(128, max(32, 4 * event.dims))
     if way == "variational":
         surjection: Dequantisation | Argmax | Signs = Dequantisation(event, hidden=(width, width), context=context)
     else:

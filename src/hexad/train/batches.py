@@ -51,4 +51,4 @@ class Batches:
         """Return windows (size, window, ...)."""
         window = min(self.window, len(self.x))
         starts = torch.randint(len(self.x) - window + 1, (self.size, 1), generator=stream(self.seed, "windows", number))
-        return self.x[(starts + torch.arange(window)).to(self.x.device)]
+        return self.x[(starts + torch.arange(window)).to(self.x.device, non_blocking=True)]

@@ -118,7 +118,8 @@ class GuardedAdam(GuardedOptimizer):
         """Move weights by their first moments over the roots of their second ones."""
         first, second, steps = moments
         # what torch.optim.Adam does around this kernel takes as long as the kernel
-        torch._foreach_add_(steps, 1 - skipped)
+        # (a list of counts: one tensor for all would be read by the host)
+        torch._foreach_add_(steps, [1 - skipped] * len(steps))
         torch._fused_adam_(
             weights,
             grads,

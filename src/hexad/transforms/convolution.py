@@ -39,7 +39,7 @@ class InvertibleConv(Transform):
         self.factors = nn.Parameter((lower.tril(-1) + upper.triu(1) + log_diagonal).float())
 
     def _lower_and_upper(self) -> tuple[Tensor, Tensor]:
-        lower = self.factors.tril(-1) + torch.eye(len(self.signs)).to(self.factors)
+        lower = self.factors.tril(-1) + torch.diag(torch.ones_like(self.signs))
         return lower, self.factors.triu(1) + torch.diag(self.signs * self.factors.diagonal().exp())
 
     def _log_det(self, x: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class LULinear(Transform):
 
     def _lower_and_upper(self) -> tuple[Tensor, Tensor]:
         log_diagonal = self.factors.diagonal()
-        lower = self.factors.tril(-1) + torch.eye(len(log_diagonal)).to(self.factors)
+        lower = self.factors.tril(-1) + torch.diag(torch.ones_like(log_diagonal))
         return lower, self.factors.triu(1) + torch.diag(log_diagonal.exp())
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
