@@ -49,6 +49,29 @@ def test_is_torchs_with_clipping(name, clip, dtype):
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_a_gradient_whose_squares_float32_cannot_hold_is_clipped_and_without_clipping_left_out(name):
+    ends = []
+    for scale in (1.0, 1e25):
+        mine = _weights(torch.float32)
+        guarded = optimizer_of(mine, Settings(clip=1.0, lr=0.05, optimizer=name))
+        for k in range(5):
+            guarded.zero()
+            loss = _loss(mine, k) * scale
+            loss.backward()
+            guarded.step(0.0, loss, k)
+        assert int(guarded.bad) == -1
+        ends.append(mine)
+    for a, b in zip(*ends, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    guarded = optimizer_of(mine, Settings(clip=0.0, lr=0.05, optimizer=name))
+    guarded.zero()
+    (loss := _loss(mine, 0) * 1e25).backward()
+    guarded.step(0.0, loss, 3)
+    assert int(guarded.bad) == 3
+    assert all(torch.equal(a, b) for a, b in zip(mine, ends[1], strict=True))
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
 def test_weights_decay_apart_from_their_gradients(name):
     settings = Settings(clip=0, schedule="constant", lr=0.05, weight_decay=0.3, optimizer=name)
     mine, theirs = _weights(torch.float64), _weights(torch.float64)

@@ -26,7 +26,7 @@ from hexad.likelihood import LogLikelihood
 from hexad.model import GenerativeModel, Timed, Trajectory, at_time
 from hexad.randomness import stream
 from hexad.recipes import find_recipe, problems, recipe_of
-from hexad.train import Settings, checked_state, checksum, load_weights, read_log, read_tensors, threads_for
+from hexad.train import Settings, checked_state, checksum, evaluating, load_weights, read_log, read_tensors
 from hexad.transforms import Preprocessing
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class Fitted:
             given = None if rows is None else torch.cat([rows, rows[-1:].expand(whole - n, -1)]).to(device)
             return make(whole, context=given, generator=stream(base, "sample", device=device))[:n]
         parts = []
-        with threads_for(self.model, chunk):
+        with evaluating(self.model, chunk):
             for k in range(math.ceil(n / chunk)):
                 given = None
                 if rows is not None:
@@ -391,7 +391,7 @@ class Fitted:
         for k, start in enumerate(range(0, len(x), size)):
             given = None if rows is None else rows[start : start + size]
             generator = stream(seed, "likelihood", k, device=self.model.device)
-            with threads_for(self.model, size):
+            with evaluating(self.model, size):
                 part = self._score(x[start : start + size], given, draws, generator, state)
             if part is None:
                 return None

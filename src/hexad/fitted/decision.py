@@ -13,7 +13,7 @@ from hexad.data import Context
 from hexad.model import Decider, Decision
 from hexad.randomness import stream
 from hexad.recipes import all_recipes
-from hexad.train import ProgressLine, threads_for
+from hexad.train import ProgressLine, evaluating
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def decide(fitted: Fitted, x: Any, search: str | None = None, seed: int = 0, pro
     if len(questions) == 0:
         raise InputError("decide: no records, expected at least one")
     found = []
-    with ProgressLine(f"{fitted.name}: decide", show=progress) as line, threads_for(fitted.model, ROWS):
+    with ProgressLine(f"{fitted.name}: decide", show=progress) as line, evaluating(fitted.model, ROWS):
         for k, block in enumerate(questions.split(ROWS)):
             found.append(_block(fitted, decider, block, search, seed, k))
             done = k * ROWS + len(block)

@@ -13,7 +13,7 @@ from hexad.checks import InputError, choose
 from hexad.model import Imputer
 from hexad.randomness import stream
 from hexad.recipes import all_recipes
-from hexad.train import ProgressLine, threads_for
+from hexad.train import ProgressLine, evaluating
 
 if TYPE_CHECKING:
     from hexad.fitted.base import Fitted
@@ -110,7 +110,7 @@ def _draws(
     generator = stream(seed, "impute", block, device=model.device)
     z, _ = fitted.preprocessing.encode(x.to(model.device), generator=generator, dtype=model.dtype)
     some = None if context is None else context.to(model.device, model.dtype)
-    with threads_for(model, len(z)):
+    with evaluating(model, len(z)):
         found = model.impute(z, draws=draws, context=some, generator=generator)
     values = fitted.preprocessing.decode(found.values.flatten(0, 1).to("cpu")).reshape(draws, *x.shape)
     return torch.where(x.isnan(), values, x), found.effective, found.particles

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hexad.checks import InputError
 from hexad.randomness import stream
-from hexad.train import ProgressLine, threads_for
+from hexad.train import ProgressLine, evaluating
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ def _draws(fitted: Fitted, rows: Tensor, n: int, seed: int, block: int) -> Tenso
     full = torch.cat([rows, rows[-1:].expand(ROWS - len(rows), -1)])
     given = full.repeat(chunk, 1).to(model.device, model.dtype)
     parts = []
-    with threads_for(model, len(given)):
+    with evaluating(model, len(given)):
         for k in range(math.ceil(n / chunk)):
             generator = stream(seed, "predict", block, k, device=model.device)
             z = model.sample(len(given), context=given, generator=generator)

@@ -16,7 +16,7 @@ from hexad.train.loop import Outcome, Trainer
 from hexad.train.processes import Processes, launched
 from hexad.train.progress import ProgressLine
 from hexad.train.settings import Budget, Settings
-from hexad.train.threads import threads_for
+from hexad.train.threads import evaluating
 
 __all__ = [
     "Budget",
@@ -28,13 +28,13 @@ __all__ = [
     "Trainer",
     "checked_state",
     "checksum",
+    "evaluating",
     "launched",
     "load_weights",
     "read_json",
     "read_log",
     "read_tensors",
     "replace_file",
-    "threads_for",
     "write_json",
     "write_tensors",
 ]

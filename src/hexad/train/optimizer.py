@@ -71,7 +71,7 @@ class GuardedOptimizer(ABC):
         rows = zip(self.parameters, self.weights, *self.moments.values(), strict=True)
         moved = [(p.grad, *of_it) for p, *of_it in rows if p.grad is not None]
         grads, weights, *moments = (list(column) for column in zip(*moved, strict=True))
-        self.norm = torch.stack(torch._foreach_norm(grads)).norm()
+        self.norm = _norm(grads) if self.settings.clip else torch.stack(torch._foreach_norm(grads)).norm()
         self.loss = loss.detach()
         broken = ~torch.isfinite(self.norm + self.loss)
         self.bad = torch.where(broken & (self.bad < 0), number, self.bad)
@@ -102,6 +102,15 @@ class GuardedOptimizer(ABC):
             if tensors[name].shape != mine.shape:
                 raise ValueError(f"{name} of the optimizer is not of its shape {tuple(mine.shape)}")
             mine.copy_(tensors[name])
+
+
+def _norm(grads: list[Tensor]) -> Tensor:
+    """Return the norm of all gradients together, also of those whose squares float32 cannot hold."""
+    if grads[0].device.type == "cpu":  # double precision takes several times as long there, and a look costs nothing
+        norm = torch.stack(torch._foreach_norm(grads)).norm()
+        if norm.isfinite():
+            return norm
+    return torch.stack(torch._foreach_norm(grads, 2, torch.float64)).norm()
 
 
 class GuardedAdam(GuardedOptimizer):
