@@ -64,8 +64,9 @@ class _Logits(torch.autograd.Function):
 
     .. math:: \nabla V_k = \sum g_k h_k, \quad \nabla W_j = \sum x_j s_j, \quad \nabla x_j = W_j s_j, \quad
         \nabla c = s_0 + \delta_0 .
+
     A processor adds column by column, within its cache; for another device that would be a call a column, and it takes
-    long chunks and its own running sum.
+    long chunks, of at most 128 MB, and its own running sum.
     """
 
     @staticmethod
@@ -73,8 +74,9 @@ class _Logits(torch.autograd.Function):
         return x.device.type == "cpu"
 
     @staticmethod
-    def _chunk(x: Tensor) -> int:
-        return 8 if _Logits._by_column(x) else 128
+    def _chunk(start: Tensor) -> int:
+        """Return how many columns are taken at once, given a at their first one, (batch, H)."""
+        return 8 if _Logits._by_column(start) else max(8, min(128, 2**25 // start.numel()))
 
     @staticmethod
     def _activations(x: Tensor, enter: Tensor, start: Tensor) -> Tensor:
@@ -103,7 +105,7 @@ class _Logits(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, enter: Tensor, leave: Tensor, start: Tensor) -> Tensor:
         """Return (D, batch) from x (D, batch), W and V (D, H), c (batch, H), the columns in order."""
         starts, outputs = [], []
-        chunk = _Logits._chunk(x)
+        chunk = _Logits._chunk(start)
         for first in range(0, len(x), chunk):
             k = slice(first, first + chunk)
             starts.append(start)
@@ -121,7 +123,7 @@ class _Logits(torch.autograd.Function):
         """Return the gradients for x, W, V, c."""
         x, enter, leave, starts = ctx.saved_tensors
         grad_x, grad_enter, grad_leave = torch.empty_like(x), torch.empty_like(enter), torch.empty_like(leave)
-        behind, chunk = torch.zeros_like(starts[0]), _Logits._chunk(x)
+        behind, chunk = torch.zeros_like(starts[0]), _Logits._chunk(starts[0])
         for index in reversed(range(len(starts))):
             k = slice(index * chunk, (index + 1) * chunk)
             hidden = _Logits._activations(x[k], enter[k], starts[index])[:-1].sigmoid_()
