@@ -22,6 +22,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import statistics
 import sys
 import time
@@ -187,7 +188,8 @@ def large(steps: int, options: dict[str, Any]) -> dict[str, Any]:
         f"{', '.join(course[:: len(course) // 8 or 1])}",
         "seeds": "0",
         "wall": f"{took:.0f} s",
-        "command": f"python -m benchmarks.text --large --steps {steps}",
+        "command": f"python -m benchmarks.text --large --steps {steps}"
+        + (f" --options {shlex.quote(json.dumps(options))}" if options else ""),
     }
 
 

@@ -82,9 +82,10 @@ def test_a_compiled_run_is_the_plain_one(name, kind):
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.parametrize(("case", "kind"), [pair for pair in PAIRS if pair.values[0].name != "iaf"])
 def test_a_step_does_not_wait_for_the_device(case, kind, monkeypatch):
-    plain = Trainer._take_step
+    plain, seen = Trainer._take_step, []
 
     def watched(self):
+        seen.append(self.step)
         # first steps fill caches
         torch.cuda.set_sync_debug_mode("error" if self.step > 1 else "default")
         try:
@@ -93,4 +94,5 @@ def test_a_step_does_not_wait_for_the_device(case, kind, monkeypatch):
             torch.cuda.set_sync_debug_mode("default")
 
     monkeypatch.setattr(Trainer, "_take_step", watched)
-    hexad.fit(case.name, source(SOURCES[kind]), device="cuda", steps=5, progress=False, **case.options)
+    fitted = hexad.fit(case.name, source(SOURCES[kind]), device="cuda", steps=5, progress=False, **case.options)
+    assert seen == ([0, 1, 2, 3, 4] if fitted.model.players else [])

@@ -119,8 +119,8 @@ class _PixelByPixel(Transform):
 
     def _read(self, said: Tensor | None) -> Tensor:
         assert said is not None
-        picture, beyond = said.split([math.prod(self.shape), said.shape[1] - math.prod(self.shape)], 1)
-        found = self.network(picture.unflatten(1, self.shape), beyond if beyond.shape[1] else None)
+        size = math.prod(self.shape)
+        found = self.network(said[:, :size].unflatten(1, self.shape), said[:, size:])
         return found.unflatten(1, (self.shape[0], -1)).movedim(2, -1).flatten(1, 3)
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
