@@ -16,6 +16,7 @@ from hexad.checks import InputError, check_file
 from hexad.data import Data, check_output, write, write_bytes
 from hexad.fitted import Fitted, own_data
 from hexad.recipes import all_recipes
+from hexad.train import evaluating
 
 __all__ = ["forecast", "forecast_frame"]
 
@@ -94,7 +95,9 @@ def forecast_frame(
         model.prepare(history, **of_history)
         notes.append(f"{fitted.name} is a closed form: refitted on all {len(history)} rows of {data.name}")
     assert isinstance(model, Forecaster)
-    parts = [fitted.preprocessing.map.inverse(z) for z in model.forecast(history, steps, level, **of_steps)]
+    with evaluating(model, len(history)):
+        encoded = model.forecast(history, steps, level, **of_steps)
+    parts = [fitted.preprocessing.map.inverse(z) for z in encoded]
     columns: dict[str, Any] = {"time": _times(data, steps)}
     for i, name in enumerate(data.names or tuple(f"x{i}" for i in range(history.shape[1]))):
         for what, values in zip(("mean", "lower", "upper"), parts, strict=True):

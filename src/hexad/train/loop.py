@@ -51,7 +51,7 @@ from hexad.train.optimizer import GuardedOptimizer, optimizer_of
 from hexad.train.processes import Processes
 from hexad.train.progress import ProgressLine
 from hexad.train.settings import Budget, Settings
-from hexad.train.threads import threads_for
+from hexad.train.threads import evaluating, threads_for
 from hexad.train.validation import Encode, Measure, Validator
 
 __all__ = ["Outcome", "Trainer"]
@@ -430,7 +430,8 @@ class Trainer:
         result = None
         if self.processes.first:
             self.average.eval()
-            result = self.validator(self.average)
+            with evaluating(self.average, self.settings.batch_size):  # as exact as what is stated of it afterwards
+                result = self.validator(self.average)
             self.average.train()
         if self.processes.size > 1:
             told = None if result is None else [result.name, _or_none(result.value), result.direction]
