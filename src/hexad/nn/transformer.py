@@ -155,7 +155,7 @@ class Transformer(nn.Module):
         self.register_buffer("table", rotary_table(length, width // heads), persistent=False)
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                # half of what would keep the size of what comes in: measured, both all of it and a quarter end higher
+                # half of what would keep the size of what comes in: on little data all of it and a quarter end higher
                 nn.init.normal_(module.weight, std=0.5 * module.in_features**-0.5)
         with torch.no_grad():
             for block in blocks:
