@@ -185,11 +185,11 @@ def drawn(
     dims = uniform.shape[1]
     x = uniform.new_zeros(uniform.shape[:2], dtype=dtype)
     states = [x.clone()]
-    for known, k in enumerate(order.tolist(), 1):
+    for known, (k, number) in enumerate(zip(order.tolist(), uniform.unsqueeze(2).unbind(1), strict=True), 1):
         column = slice(k, k + 1)
-        value = head.draw(walk.outputs()[:, None], uniform[:, known - 1 : known], column)
+        value = head.draw(walk.outputs()[:, None], number, column).to(dtype)
         x[:, k - start] = value[:, 0]
-        walk.push(head.embed(x[:, k - start : k - start + 1], column))
+        walk.push(head.embed(value, column))
         if known == dims * len(states) // parts:
             states.append(x.clone())
     return torch.stack(states)

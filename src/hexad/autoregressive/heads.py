@@ -150,24 +150,29 @@ class Categorical(Head):
     def __init__(self, event: Event) -> None:
         super().__init__(outputs=event.levels)
         self.register_buffer("top", _top(event), persistent=False)
+        self.alike = len(set(self.top.tolist())) == 1
 
     def prepare(self, x: Tensor) -> Tensor:
         """Return the log frequencies, with half a record added to each level."""
         counts = torch.stack([(x == level).sum(0) for level in range(self.outputs)], 1)
         return torch.log(counts.to(x.dtype) + 0.5)
 
-    def _log_masses(self, outputs: Tensor, columns: slice) -> Tensor:
+    def _logits(self, outputs: Tensor, columns: slice) -> Tensor:
+        """Return the outputs, without those of levels that a column lacks."""
+        if self.alike:
+            return outputs
         absent = torch.arange(self.outputs, device=outputs.device) > self.top[columns, None]
-        return torch.log_softmax(outputs.masked_fill(absent, -math.inf), -1)
+        return outputs.masked_fill(absent, -math.inf)
 
     def log_prob(self, outputs: Tensor, x: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return the log mass of the level."""
-        return self._log_masses(outputs, columns).gather(-1, x.long()[..., None])[..., 0]
+        return torch.log_softmax(self._logits(outputs, columns), -1).gather(-1, x.long()[..., None])[..., 0]
 
     def draw(self, outputs: Tensor, uniform: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return the level at which the distribution function passes the uniform number."""
-        passed = self._log_masses(outputs.double(), columns).exp().cumsum(-1) <= uniform
-        return torch.minimum(passed.sum(-1), self.top[columns]).to(outputs.dtype)
+        below = torch.softmax(self._logits(outputs, columns), -1, dtype=torch.float64).cumsum(-1)
+        passed = torch.searchsorted(below, uniform.contiguous(), right=True)[..., 0]
+        return torch.minimum(passed, self.top[columns]).to(outputs.dtype)
 
     def embed(self, x: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return the level scaled to [-1, 1]."""

@@ -90,8 +90,10 @@ class TokenModel(Autoregressive):
 
     def outputs(self, h: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return the logits at the places ``columns``, (n, k, levels), of what the network gives there."""
-        bias = self.bias if self.column is None else self.bias[columns]
-        return h @ (self.token if self.leave is None else self.leave).T + bias
+        matrix = self.token if self.leave is None else self.leave
+        if self.column is None:
+            return nn.functional.linear(h, matrix, self.bias[0])
+        return nn.functional.linear(h, matrix) + self.bias[columns]
 
     def conditionals(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return the logits of all columns, (batch, D, levels)."""

@@ -101,11 +101,14 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (..., width) of x (..., width)."""
-        h = self.enter(x)
+        return self.leave(self.activate(self.enter(x)))
+
+    def activate(self, h: Tensor) -> Tensor:
+        """Return what the second layer is given of what the first one gives."""
         if not self.gated:
-            return self.leave(F.gelu(h))
+            return F.gelu(h)
         value, gate = h.chunk(2, -1)
-        return self.leave(value * F.silu(gate))
+        return value * F.silu(gate)
 
 
 class Block(nn.Module):
