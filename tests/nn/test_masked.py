@@ -55,6 +55,16 @@ def test_the_incremental_pass_equals_the_full_one(options):
         walk.push(x.unflatten(1, (5, net.inputs))[:, k])
 
 
+@pytest.mark.parametrize("options", CASES)
+@pytest.mark.parametrize("given", [False, True])
+def test_outputs_first_are_the_outputs_in_another_order(options, given):
+    net = network(**options)
+    x, context = inputs(net)
+    first = net.outputs_first(x, context if given else None)
+    assert first.is_contiguous()
+    torch.testing.assert_close(first, net(x, context if given else None).permute(2, 1, 0), rtol=1e-13, atol=1e-13)
+
+
 @pytest.mark.parametrize("direct", [False, True])
 def test_what_the_incremental_pass_gave_out_stays_beyond_its_blocks(direct):
     net = network(20, 3, hidden=(40, 30), direct=direct, order=list(reversed(range(20))))

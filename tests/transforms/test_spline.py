@@ -112,6 +112,18 @@ def test_a_bin_by_hand():
     torch.testing.assert_close(log_slope.exp(), torch.tensor([0.8]).double())
 
 
+@pytest.mark.parametrize("bins", [1, 2, 8, 16, 17])
+def test_parameters_first_are_the_same_spline(bins):
+    spline, x, parameters = _drawn([40, 3], bins, 2.0, 0, torch.float64)
+    x[:4] = torch.tensor([BOUND, -BOUND, 2 * BOUND])  # on the ends and beyond
+    first = parameters.movedim(-1, 0).contiguous()
+    for there, back in (
+        (spline.forward_and_log_slope, spline.forward_parameters_first),
+        (spline.inverse_and_log_slope, spline.inverse_parameters_first),
+    ):
+        torch.testing.assert_close(back(x, first), there(x, parameters), rtol=1e-11, atol=1e-11)
+
+
 def test_compiles_without_a_graph_break():
     spline, x, parameters = _drawn([6], 4, 1.0, 0, torch.float32)
     compiled = torch.compile(spline.forward_and_log_slope, fullgraph=True, backend="eager")

@@ -16,7 +16,6 @@ from hexad.flow.bases import StandardNormal
 from hexad.flow.distribution import FlowDistribution
 from hexad.model import Density, Trajectory, Vital
 from hexad.transforms import AffineMap, Autoregressive, Compose, Elementwise
-from hexad.transforms.autoregressive import undo
 
 __all__ = ["Flow"]
 
@@ -50,25 +49,23 @@ class Flow(Density):
     def compile_for_use(self) -> None:
         """Let ``torch.compile`` compile :meth:`log_prob`, and :meth:`sample` where every layer's inverse is one pass.
 
-        Of an inverse that goes column by column a column's spline is compiled, of one that iterates nothing.
+        Where splines, or other maps with more to compute than the affine one, stand behind masked networks, it is the
+        map and its inverse that are compiled, once for all layers, and used where no gradients are asked for. Of an
+        inverse that iterates nothing is compiled.
 
         One compilation serves any number of rows; it comes with the first call and takes some ten seconds. Numbers are
         drawn outside of it, so that a stream's samples agree with those of the model as it was, but for rounding.
         """
-        if not self.transform.estimates:  # an exact log-determinant beside an estimate may differentiate itself
-            self._score = torch.compile(Flow._density, dynamic=True, isolate_recompiles=True)  # type: ignore
+        masked = [layer for layer in self.transform.transforms if isinstance(layer, Autoregressive)]
+        masked = [layer for layer in masked if not isinstance(layer.elementwise, AffineMap)]
+        # where there are estimates, the exact log-determinant beside them may differentiate itself
+        if not self.transform.estimates and not masked:
+            self._score = _compiled(Flow._density)
         if self.transform.one_pass:
-            self._draw = torch.compile(Flow._from_noise, dynamic=True, isolate_recompiles=True)  # type: ignore
-        # one for all layers
-        compiled = torch.compile(undo, dynamic=True, isolate_recompiles=True)  # type: ignore
-
-        def column(elementwise: Elementwise, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-            # copies: what a view is a view of would be guarded, and compiled for anew
-            return compiled(elementwise, z.clone(), parameters.clone(memory_format=torch.contiguous_format))
-
-        for layer in self.transform.transforms:
-            if isinstance(layer, Autoregressive) and not isinstance(layer.elementwise, AffineMap):
-                layer.undo = column
+            self._draw = _compiled(Flow._from_noise)
+        there, back = _compiled(_forward), _compiled(_inverse)  # one for all layers
+        for layer in masked:
+            layer.compiled = there, back
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle is made of: compiled functions stay behind, the copy runs as written."""
@@ -142,3 +139,15 @@ class Flow(Density):
             if layer.rearranges:
                 z = layer.inverse(z)  # type: ignore[operator]
         return z.reshape(len(z), *self.event.shape)
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return torch.compile(function, dynamic=True, isolate_recompiles=True)  # type: ignore
+
+
+def _forward(elementwise: Elementwise, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+    return elementwise.forward_parameters_first(x, parameters)
+
+
+def _inverse(elementwise: Elementwise, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+    return elementwise.inverse_parameters_first(z, parameters)

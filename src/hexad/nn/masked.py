@@ -150,17 +150,34 @@ class MaskedMLP(nn.Module):
         ``factors`` are other masks of :meth:`masked_layers`, in their place (:class:`~hexad.nn.masks.Masks`).
         """
         given = [None] * (len(self.layers) + 2) if factors is None else list(factors)
-        if self.context:
-            x = torch.cat([x, x.new_zeros(len(x), self.context) if context is None else context], 1)
-        h = x
-        for layer, factor in zip(self.layers, given, strict=False):
-            h = self.activation(layer(h, factor))
-            if self.dropout is not None:
-                h = self.dropout(h)
+        x, h = self._hidden(x, context, given)
         out = self.leave(h, given[len(self.layers)])
         if self.direct is not None:
             out = out + self.direct(x, given[-1])
         return out.unflatten(1, (self.features, self.outputs))
+
+    def outputs_first(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return (outputs, features, batch) in this order of memory, of x (batch, features * inputs)."""
+        x, h = self._hidden(x, context, [None] * len(self.layers))
+
+        def of_outputs(rows: Tensor) -> Tensor:
+            return rows.unflatten(0, (self.features, self.outputs)).transpose(0, 1).flatten(0, 1)
+
+        out = torch.addmm(of_outputs(self.leave.bias)[:, None], of_outputs(self.leave.masked_weight()), h.T)
+        if self.direct is not None:
+            out = torch.addmm(out, of_outputs(self.direct.masked_weight()), x.T)
+        return out.unflatten(0, (self.outputs, self.features))
+
+    def _hidden(self, x: Tensor, context: Tensor | None, factors: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
+        """Return the input with its context, and the last hidden layer."""
+        if self.context:
+            x = torch.cat([x, x.new_zeros(len(x), self.context) if context is None else context], 1)
+        h = x
+        for layer, factor in zip(self.layers, factors, strict=False):
+            h = self.activation(layer(h, factor))
+            if self.dropout is not None:
+                h = self.dropout(h)
+        return x, h
 
 
 class IncrementalPass:

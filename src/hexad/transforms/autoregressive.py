@@ -2,7 +2,7 @@ r"""Masked autoregressive maps: each column is moved by a map whose parameters t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -18,9 +18,8 @@ __all__ = ["Autoregressive"]
 PIECE = 16384  # records that are moved back at once: many, as each column is some small calls; not all, for memory
 
 
-def undo(elementwise: Elementwise, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a column moved back, (n,), and its log-slopes; a function, so that all layers can share a compiled one."""
-    return elementwise.inverse_and_log_slope(z, parameters)
+Moving = Callable[[Elementwise, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From a map, values (...) and parameters (count, ...) to the values moved and the log-slopes."""
 
 
 class Autoregressive(Transform):
@@ -79,14 +78,19 @@ class Autoregressive(Transform):
             activation=activation,
             dropout=dropout,
         )
-        self.undo = undo
+        self.compiled: tuple[Moving, Moving] | None = None  # the map and its inverse, used without gradients
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle is made of: it runs as written, whatever was compiled here."""
-        return {**self.__dict__, "undo": undo}
+        return {**self.__dict__, "compiled": None}
 
     def forward_and_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move every column by what those before it say, in one pass."""
+        if self.compiled is not None and not torch.is_grad_enabled():
+            # copies, here and below: what a view is a view of would be guarded, and compiled for anew
+            rows, parameters = x.T.clone(memory_format=torch.contiguous_format), self.network.outputs_first(x, context)
+            z, log_slope = self.compiled[0](self.elementwise, rows, parameters)
+            return z.T, log_slope.sum(0)
         z, log_slope = self.elementwise.forward_and_log_slope(x, self.network(x, context))
         return z, log_slope.sum(-1)
 
@@ -107,7 +111,11 @@ class Autoregressive(Transform):
             some = slice(start, start + PIECE)
             known = IncrementalPass(self.network, len(z[some]), None if context is None else context[some])
             for k in known.order:
-                rows[k, some], log_slope = self.undo(self.elementwise, rows[k, some], known.outputs())
+                if self.compiled is None:
+                    rows[k, some], log_slope = self.elementwise.inverse_and_log_slope(rows[k, some], known.outputs())
+                else:
+                    parameters = known.outputs().T.clone(memory_format=torch.contiguous_format)
+                    rows[k, some], log_slope = self.compiled[1](self.elementwise, rows[k, some].clone(), parameters)
                 known.push(rows[k, some, None])
                 log_det[some] += log_slope
         return rows.T, log_det

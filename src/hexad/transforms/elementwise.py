@@ -29,6 +29,18 @@ class Elementwise(nn.Module, ABC):
     def inverse_and_log_slope(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         r"""Return :math:`x = f^{-1}(z)` and the log-slope of the inverse, each shaped as z."""
 
+    def forward_parameters_first(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`forward_and_log_slope` does; the parameters are (count, ...).
+
+        It and its inverse are what is compiled for use without gradients, where parameters first, each in one piece,
+        may be gone through in vectors; an implementation is to agree but for rounding.
+        """
+        return self.forward_and_log_slope(x, parameters.movedim(0, -1))
+
+    def inverse_parameters_first(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`inverse_and_log_slope` does; the parameters are (count, ...)."""
+        return self.inverse_and_log_slope(z, parameters.movedim(0, -1))
+
 
 class AdditiveMap(Elementwise):
     """z = x - t with the parameter t: the slope is 1 (NICE; Dinh, Krueger and Bengio, 2015)."""

@@ -11,6 +11,9 @@ Between two knots (x_0, y_0) and (x_1, y_1), with slopes d_0 and d_1 there, with
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import reduce
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -21,6 +24,7 @@ from hexad.transforms.elementwise import Elementwise
 __all__ = ["Spline", "knot_slopes", "spline", "spline_inverse"]
 
 LEAST = 1e-3  # of a bin's width and height, as parts of the interval, and of a knot's slope
+UNROLLED = 16  # bins that are gone through one by one; each of more would make the compiled program longer
 
 
 class Spline(Elementwise):
@@ -66,6 +70,20 @@ class Spline(Elementwise):
         x, log_slope = spline_inverse(z.clamp(-self.bound, self.bound), *self._raw(parameters), self.bound)
         return _only(z, self.bound, x, log_slope)
 
+    def forward_parameters_first(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the same, bin by bin where they are few."""
+        if self.bins > UNROLLED:
+            return super().forward_parameters_first(x, parameters)
+        ends = _bin_by_bin(x.clamp(-self.bound, self.bound), parameters.unbind(), self.bound, 0)
+        return _only(x, self.bound, *_forward(x.clamp(-self.bound, self.bound), *ends))
+
+    def inverse_parameters_first(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the same, bin by bin where they are few."""
+        if self.bins > UNROLLED:
+            return super().inverse_parameters_first(z, parameters)
+        ends = _bin_by_bin(z.clamp(-self.bound, self.bound), parameters.unbind(), self.bound, 1)
+        return _only(z, self.bound, *_inverse(z.clamp(-self.bound, self.bound), *ends))
+
 
 def knot_slopes(raw_slopes: Tensor) -> Tensor:
     """Return positive slopes; a raw slope of 0 is a slope of 1."""
@@ -81,16 +99,12 @@ def spline(x: Tensor, raw_sizes: Tensor, slopes: Tensor, bound: float) -> tuple[
         slopes: of the K + 1 knots, (..., K + 1).
         bound: b.
     """
-    x_0, y_0, width, height, d_0, d_1 = _bin(x, raw_sizes, slopes, bound, 0)
-    xi = ((x - x_0) / width).clamp(0, 1)
-    return y_0 + height * _rise(xi, height / width, d_0, d_1), _log_slope(xi, height / width, d_0, d_1)
+    return _forward(x, *_bin(x, raw_sizes, slopes, bound, 0))
 
 
 def spline_inverse(z: Tensor, raw_sizes: Tensor, slopes: Tensor, bound: float) -> tuple[Tensor, Tensor]:
     r"""Solve the quadratic for :math:`\xi` and return x and the log-slope of the inverse; see :func:`spline`."""
-    x_0, y_0, width, height, d_0, d_1 = _bin(z, raw_sizes, slopes, bound, 1)
-    xi = _root(((z - y_0) / height).clamp(0, 1), height / width, d_0, d_1)
-    return x_0 + width * xi, -_log_slope(xi, height / width, d_0, d_1)
+    return _inverse(z, *_bin(z, raw_sizes, slopes, bound, 1))
 
 
 def _bin(value: Tensor, raw_sizes: Tensor, slopes: Tensor, bound: float, axis: int) -> tuple[Tensor, ...]:
@@ -104,6 +118,46 @@ def _bin(value: Tensor, raw_sizes: Tensor, slopes: Tensor, bound: float, axis: i
     x, y, d = torch.cat([knots, slopes.unsqueeze(-2)], -2).gather(-1, ends).unbind(-2)
     (x_0, x_1), (y_0, y_1), (d_0, d_1) = x.unbind(-1), y.unbind(-1), d.unbind(-1)
     return x_0, y_0, x_1 - x_0, y_1 - y_0, d_0, d_1
+
+
+def _bin_by_bin(value: Tensor, parameters: Sequence[Tensor], bound: float, axis: int) -> tuple[Tensor, ...]:
+    """Return the same of the single parameters, each shaped as the value: compiled it is one pass over all of them.
+
+    Each knot that the value has reached takes the place of the one before it, so that nothing is looked up.
+    """
+    bins = (len(parameters) + 1) // 3
+    start, end, slope = torch.full_like(value, -bound), torch.full_like(value, bound), torch.zeros_like(value)
+    raw_slopes = [slope, *parameters[2 * bins :], slope]  # a raw slope of 0 is a slope of 1
+    x, y = ([start, *_inner(raw, bound), end] for raw in (parameters[:bins], parameters[bins : 2 * bins]))
+    chosen = [row for numbers in (x, y, raw_slopes) for row in numbers[:2]]
+    for k, knot in enumerate((x, y)[axis][1:-1], 1):
+        reached = value >= knot
+        ends = [row for numbers in (x, y, raw_slopes) for row in numbers[k : k + 2]]
+        chosen = [torch.where(reached, new, old) for new, old in zip(ends, chosen, strict=True)]
+    x_0, x_1, y_0, y_1, raw_0, raw_1 = chosen
+    return x_0, y_0, x_1 - x_0, y_1 - y_0, knot_slopes(raw_0), knot_slopes(raw_1)
+
+
+def _inner(raw: Sequence[Tensor], bound: float) -> list[Tensor]:
+    """Return the knots within [-b, b] between bins of these raw sizes, one by one."""
+    most = reduce(torch.maximum, raw)
+    parts = [torch.exp(size - most) for size in raw]
+    rate = (1 - LEAST * len(raw)) / reduce(torch.add, parts)
+    return [bound * (2 * reached - 1) for reached in accumulate(LEAST + rate * part for part in parts[:-1])]
+
+
+def _forward(
+    x: Tensor, x_0: Tensor, y_0: Tensor, width: Tensor, height: Tensor, d_0: Tensor, d_1: Tensor
+) -> tuple[Tensor, Tensor]:
+    xi = ((x - x_0) / width).clamp(0, 1)
+    return y_0 + height * _rise(xi, height / width, d_0, d_1), _log_slope(xi, height / width, d_0, d_1)
+
+
+def _inverse(
+    z: Tensor, x_0: Tensor, y_0: Tensor, width: Tensor, height: Tensor, d_0: Tensor, d_1: Tensor
+) -> tuple[Tensor, Tensor]:
+    xi = _root(((z - y_0) / height).clamp(0, 1), height / width, d_0, d_1)
+    return x_0 + width * xi, -_log_slope(xi, height / width, d_0, d_1)
 
 
 def _only(value: Tensor, bound: float, inside: Tensor, log_slope: Tensor) -> tuple[Tensor, Tensor]:
