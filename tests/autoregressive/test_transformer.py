@@ -71,9 +71,9 @@ def test_a_conditional_depends_on_the_columns_before_it_alone(name):
 
 
 def test_scores_of_turned_queries_and_keys_depend_on_the_distance_of_places_alone():
-    table = rotary_table(12, 6)
+    turn = torch.complex(*rotary_table(12, 6))
     query, key = torch.randn(2, 6, generator=stream(0), dtype=torch.float64)
-    scores = rotate(query.expand(12, -1), table) @ rotate(key.expand(12, -1), table).T
+    scores = rotate(query.expand(12, -1), turn) @ rotate(key.expand(12, -1), turn).T
     # as complex numbers: Re sum_k conj(q_k) k_k exp(i (s - t) w_k)
     pairs = torch.complex(query[::2], -query[1::2]) * torch.complex(key[::2], key[1::2])
     speeds = 10_000.0 ** (-torch.arange(3, dtype=torch.float64) / 3)
@@ -91,25 +91,26 @@ def test_the_norm_is_that_of_torch_and_so_is_its_gradient():
 
 def test_attention_of_a_later_window_is_that_of_the_first():
     network = Network(12, 8, 1, 2).double()
-    attention = network.blocks[0].attention
+    attention, turn = network.blocks[0].attention, torch.complex(*network.table)
     x = torch.randn(2, 5, 8, generator=stream(1), dtype=torch.float64)
-    windows = [attention(x, network.table[:, start : start + 5]) for start in (0, 7)]
+    windows = [attention(x, turn[start : start + 5]) for start in (0, 7)]
     assert (windows[0] - windows[1]).abs().max() < 1e-12
-    turned_on = attention(x, network.table[:, :1].expand(-1, 5, -1))
+    turned_on = attention(x, turn[:1].expand(5, -1))
     assert (windows[0] - turned_on).abs().max() > 1e-3  # places do count
 
 
 def test_attention_is_that_of_the_formula():
     network = Network(6, 8, 1, 2).double()
     attention, x = network.blocks[0].attention, torch.randn(3, 6, 8, generator=stream(2), dtype=torch.float64)
+    turn = torch.complex(*network.table)
     query, key, value = attention.enter.weight.split(8)
     seen = []
     for head in (slice(0, 4), slice(4, 8)):
-        q, k = (rotate(x @ weight[head].T, network.table) for weight in (query, key))
+        q, k = (rotate(x @ weight[head].T, turn) for weight in (query, key))
         scores = (q @ k.mT / 4**0.5).masked_fill(torch.ones(6, 6).triu(1).bool(), -math.inf)
         seen.append(torch.softmax(scores, -1) @ (x @ value[head].T))
     wanted = torch.cat(seen, -1) @ attention.leave.weight.T
-    assert (attention(x, network.table) - wanted).abs().max() < 1e-12
+    assert (attention(x, turn) - wanted).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("name", MODELS)

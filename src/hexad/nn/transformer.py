@@ -34,10 +34,9 @@ def rotary_table(length: int, size: int, base: float = 10_000.0) -> Tensor:
     return torch.stack([angles.cos(), angles.sin()])
 
 
-def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Return x (..., size) turned by the table (2, ..., size / 2): components 2k and 2k + 1 are one complex number."""
-    turned = torch.view_as_complex(x.unflatten(-1, (-1, 2))) * torch.complex(table[0], table[1])
-    return torch.view_as_real(turned).flatten(-2)
+def rotate(x: Tensor, turn: Tensor) -> Tensor:
+    """Return x (..., size) times numbers (..., size / 2): components 2k and 2k + 1 of x are one complex number."""
+    return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2))) * turn).flatten(-2)
 
 
 class _Norm(torch.autograd.Function):
@@ -45,7 +44,8 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        r = torch.rsqrt(torch.linalg.vecdot(x, x)[..., None] / x.shape[-1] + EPS)
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        r = length.square_().div_(x.shape[-1]).add_(EPS).rsqrt_()
         z = x * r
         ctx.save_for_backward(z, r)
         return z
@@ -54,8 +54,8 @@ class _Norm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         z, r = ctx.saved_tensors
-        mean = torch.linalg.vecdot(gradient, z)[..., None] / z.shape[-1]
-        return torch.addcmul(gradient, z, mean, value=-1).mul_(r)
+        mean = torch.linalg.vecdot(gradient, z)[..., None].div_(-z.shape[-1])
+        return torch.addcmul(gradient, z, mean).mul_(r)
 
 
 def norm(x: Tensor) -> Tensor:
@@ -77,15 +77,13 @@ class Attention(nn.Module):
         self.enter = nn.Linear(width, 3 * width, bias=False)
         self.leave = nn.Linear(width, width, bias=False)
 
-    def _parts(self, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return queries, keys and values, each (batch, heads, T, size)."""
-        query, key, value = (part.unflatten(2, (self.heads, -1)) for part in self.enter(x).chunk(3, 2))
-        table = table[:, :, None]
-        return rotate(query, table).transpose(1, 2), rotate(key, table).transpose(1, 2), value.transpose(1, 2)
-
-    def forward(self, x: Tensor, table: Tensor) -> Tensor:
-        """Return what each place gathers, (batch, T, width), of x (batch, T, width)."""
-        seen = F.scaled_dot_product_attention(*self._parts(x, table), is_causal=True)
+    def forward(self, x: Tensor, turn: Tensor) -> Tensor:
+        """Return what each place gathers, (batch, T, width), of x (batch, T, width) and turns (T, size / 2)."""
+        turning, value = self.enter(x).split((2 * x.shape[2], x.shape[2]), 2)
+        turned = rotate(turning.unflatten(2, (2 * self.heads, -1)), turn[:, None])
+        query, key = turned.transpose(1, 2).chunk(2, 1)  # each (batch, heads, T, size)
+        value = value.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        seen = F.scaled_dot_product_attention(query, key, value, is_causal=True)
         return self.leave(seen.transpose(1, 2).flatten(2))
 
 
@@ -119,9 +117,9 @@ class Block(nn.Module):
         self.attention, self.mlp = Attention(width, heads), FeedForward(width, gated)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, table: Tensor) -> Tensor:
-        """Return (batch, T, width) of x (batch, T, width)."""
-        x = x + self.dropout(self.attention(norm(x), table))
+    def forward(self, x: Tensor, turn: Tensor) -> Tensor:
+        """Return (batch, T, width) of x (batch, T, width) and turns (T, size / 2)."""
+        x = x + self.dropout(self.attention(norm(x), turn))
         return x + self.dropout(self.mlp(norm(x)))
 
 
@@ -167,7 +165,7 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, T, width) of x (batch, T, width), T at most ``length``."""
-        x, table = self.dropout(x), self.table[:, : x.shape[1]].to(x.dtype)
+        x, turn = self.dropout(x), torch.complex(*self.table[:, : x.shape[1]].to(x.dtype))
         for block in self.blocks:
-            x = block(x, table)
+            x = block(x, turn)
         return norm(x)
