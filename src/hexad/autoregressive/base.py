@@ -184,11 +184,11 @@ def drawn(
     """
     dims = uniform.shape[1]
     x = uniform.new_zeros(uniform.shape[:2], dtype=dtype)
-    states = [x.clone()]
+    states, columns = [x.clone()], x.split(1, 1)
     for known, (k, number) in enumerate(zip(order.tolist(), uniform.unsqueeze(2).unbind(1), strict=True), 1):
         column = slice(k, k + 1)
         value = head.draw(walk.outputs()[:, None], number, column).to(dtype)
-        x[:, k - start] = value[:, 0]
+        columns[k - start].copy_(value)
         walk.push(head.embed(value, column))
         if known == dims * len(states) // parts:
             states.append(x.clone())

@@ -223,6 +223,11 @@ class IncrementalPass:
             if network.direct is not None:
                 self.biases[-1] = self.biases[-1] + self._in_order(network.direct.weight[:, beyond]) @ given
         self.began: list[int] = []  # of each stage, how many units were known when the block began
+        self._cut()
+
+    def _cut(self) -> None:
+        """Note where each feature's inputs stand, all at once: a view costs as much as a small sum."""
+        self.places = self.stages[0][:, : self.n].split(self.network.inputs)
 
     def _in_order(self, rows: Tensor) -> Tensor:
         """Return rows that stand a feature after another, in the order in which features become known."""
@@ -248,14 +253,15 @@ class IncrementalPass:
                 self.stages[stage][rows] = bias
             else:  # memory of its own, as what was given out of the last block may still be looked at
                 self.stages[stage] = bias.expand(-1, self.width).clone(memory_format=torch.contiguous_format)
-            self._add(stage, rows, self.weights[stage - 1], stage - 1, slice(0, self.began[stage - 1]))
+            sums = self._sums(stage, rows)
+            self._add(sums, rows, self.weights[stage - 1], stage - 1, slice(0, self.began[stage - 1]))
         if self.direct is not None:
-            self._add(len(self.stages) - 1, rows, self.direct, 0, slice(0, self.began[0]))
+            self._add(sums, rows, self.direct, 0, slice(0, self.began[0]))
 
-    def _add(self, stage: int, rows: slice, weight: Tensor, below: int, units: slice) -> None:
+    def _add(self, sums: Tensor, rows: slice, weight: Tensor, below: int, units: slice) -> None:
         """Add to the sums in these rows of a stage what these units of a stage below it contribute."""
         if rows.start < rows.stop and units.start < units.stop:
-            self._sums(stage, rows).addmm_(weight[rows, units], self.stages[below][units])
+            sums.addmm_(weight[rows, units], self.stages[below][units])
 
     def _sums(self, stage: int, rows: slice) -> Tensor:
         """Return these rows of a stage, (units, n)."""
@@ -277,21 +283,23 @@ class IncrementalPass:
         for stage in range(1, len(self.stages)):
             rows = slice(self._size(stage, self.known - 1), self._size(stage, self.known))
             new = slice(self.began[stage - 1], self._size(stage - 1, self.known))
-            self._add(stage, rows, self.weights[stage - 1], stage - 1, new)
+            if rows.start == rows.stop:
+                continue
             fresh = self._sums(stage, rows)
-            if stage < len(self.stages) - 1 and rows.start < rows.stop:
+            self._add(fresh, rows, self.weights[stage - 1], stage - 1, new)
+            if stage < len(self.stages) - 1:
                 self._activate(fresh)
         if self.direct is not None:
-            self._add(len(self.stages) - 1, rows, self.direct, 0, slice(self.began[0], self._size(0, self.known)))
+            self._add(fresh, rows, self.direct, 0, slice(self.began[0], self._size(0, self.known)))
         return fresh[:, : self.n].T
 
     def push(self, x: Tensor) -> None:
         """Set the value of the next feature, (n, inputs)."""
-        first = self.known * self.network.inputs
-        self.stages[0][first : first + self.network.inputs, : self.n] = x.T
+        self.places[self.known].copy_(x.T)
         self.known += 1
 
     def reorder(self, rows: Tensor) -> None:
         """Go on with these rows, (n,), in place of those that were; each is to have the context of the row it takes."""
         rows = torch.cat([rows, torch.arange(self.n, self.width, device=rows.device)])
         self.stages = [stage.index_select(1, rows) for stage in self.stages]
+        self._cut()
