@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ from hexad.randomness import fresh
 __all__ = ["Autoregressive", "Forecaster", "Walk", "column_order", "drawn", "position_labels"]
 
 PARTICLES = 128  # a record, where columns are missing
+PIECE = 256  # records that are drawn at once by passes over all columns: for memory
 
 
 class Autoregressive(Density, Imputer):
@@ -34,11 +36,21 @@ class Autoregressive(Density, Imputer):
     To implement one, give :attr:`order`, :meth:`conditionals`, all of them at once, and :meth:`walk`, the same ones in
     their order; sampling, the likelihood and the path derive. Columns are those of the flattened record.
 
+    Where :attr:`sampling` is ``jacobi`` and not ``incremental``, all columns are drawn at once, each given what the
+    last pass made of those before it, again and again, until none changes (Predictive Sampling with Forecasting
+    Autoregressive Models; Wiggers and Hoogeboom, 2020; Song, Meng, Liao and Ermon, 2021). A column's uniform number
+    stays, so that pass j is right in the first j columns, whatever stands in the others: the samples are those of the
+    other way, but for rounding. A record takes from 1 to D passes, few where its columns hang together loosely. That
+    pays where a pass of one record costs little more than a column does: for few records, or on a device with many
+    cores.
+
     Args:
         event: what one record is.
         head: the law of one column.
         context: number of context features.
     """
+
+    sampling: Literal["incremental", "jacobi"] = "incremental"
 
     def __init__(self, event: Event, head: Head, context: int = 0) -> None:
         super().__init__(event)
@@ -163,9 +175,32 @@ class Autoregressive(Density, Imputer):
         # column by column within a row, in double precision: float32's uniform numbers are too coarse for the tails
         shape, device = (n, self.event.dims, self.head.draws), self.device
         uniform = torch.rand(shape, generator=fresh(generator, device), device=device, dtype=torch.float64)
-        walk = self.walk(n, context=context)
-        states = drawn(self._head(decoding), self.order, walk, uniform, parts, self.dtype)
+        head = self._head(decoding)
+        if choose(self.sampling, ("incremental", "jacobi"), "sampling") == "jacobi":
+            x, place = self._settled(head, uniform, context), torch.argsort(self.order)
+            states = torch.stack([x.where(place < self.event.dims * k // parts, 0) for k in range(parts + 1)])
+        else:
+            states = drawn(head, self.order, self.walk(n, context=context), uniform, parts, self.dtype)
         return states.unflatten(2, self.event.shape)
+
+    def _settled(self, head: Head, uniform: Tensor, context: Tensor | None) -> Tensor:
+        """Return the records (n, D) that do not change where all columns are drawn given those before them."""
+        x, uniform = uniform.new_zeros(uniform.shape[:2], dtype=self.dtype), uniform[:, torch.argsort(self.order)]
+        training = self.training
+        self.eval()  # nothing may be left out by chance
+        try:
+            for moving in torch.arange(len(x), device=x.device).split(PIECE):
+                for _ in range(self.event.dims):
+                    given = None if context is None else context[moving]
+                    drawn = head.draw(self.conditionals(x[moving], context=given), uniform[moving]).to(x.dtype)
+                    moved = (drawn != x[moving]).any(1)
+                    x[moving] = drawn
+                    moving = moving[moved]
+                    if not len(moving):
+                        break
+        finally:
+            self.train(training)
+        return x
 
 
 def drawn(

@@ -176,10 +176,13 @@ def pixelcnn(
     first: Annotated[int, Field(ge=3)] = 7,
     components: Annotated[int, Field(ge=0)] = 5,
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    sampling: Literal["incremental", "jacobi"] = "incremental",
     context: int = 0,
 ) -> PixelCNN:
     """Return a gated PixelCNN; 3 to 6 layers, by the picture's side."""
-    return PixelCNN(event, hidden, layers or _pixel_layers(event), kernel, first, components, dropout, context)
+    model = PixelCNN(event, hidden, layers or _pixel_layers(event), kernel, first, components, dropout, context)
+    model.sampling = sampling
+    return model
 
 
 def pixelcnn_pp(
@@ -191,10 +194,13 @@ def pixelcnn_pp(
     first: Annotated[int, Field(ge=3)] = 7,
     components: Width = 5,
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    sampling: Literal["incremental", "jacobi"] = "incremental",
     context: int = 0,
 ) -> PixelCNNPP:
     """Return a PixelCNN++; 3 to 6 layers, by the picture's side."""
-    return PixelCNNPP(event, hidden, layers or _pixel_layers(event), kernel, first, components, dropout, context)
+    model = PixelCNNPP(event, hidden, layers or _pixel_layers(event), kernel, first, components, dropout, context)
+    model.sampling = sampling
+    return model
 
 
 def row_lstm(
