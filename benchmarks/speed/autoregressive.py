@@ -4,11 +4,16 @@ pictures beside themselves without what they keep.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Literal, cast
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import hexad
 from benchmarks.speed.contest import Contest, Runner, clock, named, peer, task
 from benchmarks.speed.training import PLAIN, bare_loop, binary_table, our_loop
 from hexad.autoregressive import AR, MADE, NADE, Autoregressive, PixelCNN, PixelCNNPP, RowLSTM
@@ -176,6 +181,43 @@ def _(small: bool) -> Contest:
         work="call",
         repeats=7,
     )
+
+
+@task("pixelcnn-jacobi-one")
+def _(small: bool) -> Contest:
+    if small:
+        model, steps = PixelCNN(Event.of((1, 8, 8), "binary"), 8, 3).eval(), 0
+    elif "HEXAD_DATA" not in os.environ:  # how many passes there are is told by a model that has learned something
+        raise SystemExit("HEXAD_DATA is not set: it names the folder of real data sets")
+    else:
+        path, steps = Path(os.environ["HEXAD_DATA"]) / "mnist" / "train-images-idx3-ubyte.gz", 400
+        pictures = hexad.load_data(path, binarize=0.5).tensor("train").numpy()
+        parts = {"train": pictures[:10_000], "valid": pictures[10_000:10_100], "test": pictures[10_100:10_200]}
+        data = hexad.load_data(parts, support="binary", layout="image")
+        fitted = hexad.fit("pixelcnn", data, steps=steps, seed=0, hidden=32, layers=6, lr=2e-3, progress=False)
+        model = cast(PixelCNN, fitted.model)
+    return Contest(
+        f"1 sample of 28 x 28 bits, 6 layers of 32 features, after {steps} steps on MNIST; sampling=jacobi, beside "
+        "sampling=incremental, which keeps what it has computed; eight samples, the mean",
+        _one_picture(model, "jacobi"),
+        _one_picture(model, "incremental"),
+        peer_name="the same model, column by column",
+        work="sample",
+        count=8,
+        repeats=5,
+    )
+
+
+def _one_picture(model: PixelCNN, way: Literal["jacobi", "incremental"]) -> Runner:
+    """Return the runner of eight samples, one by one, the same ones at every turn."""
+
+    @torch.no_grad()
+    def draw() -> None:
+        model.sampling = way
+        for seed in range(8):
+            model.sample(1, generator=torch.Generator().manual_seed(seed))
+
+    return clock(draw)
 
 
 @task("pixelcnn-pp-sampling")

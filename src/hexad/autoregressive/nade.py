@@ -76,7 +76,7 @@ class _Logits(torch.autograd.Function):
     @staticmethod
     def _chunk(start: Tensor) -> int:
         """Return how many columns are taken at once, given a at their first one, (batch, H)."""
-        return 8 if _Logits._by_column(start) else max(8, min(128, 2**25 // start.numel()))
+        return 16 if _Logits._by_column(start) else max(8, min(128, 2**25 // start.numel()))
 
     @staticmethod
     def _activations(x: Tensor, enter: Tensor, start: Tensor) -> Tensor:
