@@ -110,14 +110,17 @@ class Autoregressive(Transform):
         for start in range(0, len(z), PIECE):
             some = slice(start, start + PIECE)
             known = IncrementalPass(self.network, len(z[some]), None if context is None else context[some])
+            columns, total = rows[:, some].unbind(), log_det[some]
             for k in known.order:
+                column, parameters = columns[k], known.outputs()
                 if self.compiled is None:
-                    rows[k, some], log_slope = self.elementwise.inverse_and_log_slope(rows[k, some], known.outputs())
+                    moved, log_slope = self.elementwise.inverse_and_log_slope(column, parameters)
                 else:
-                    parameters = known.outputs().T.clone(memory_format=torch.contiguous_format)
-                    rows[k, some], log_slope = self.compiled[1](self.elementwise, rows[k, some].clone(), parameters)
-                known.push(rows[k, some, None])
-                log_det[some] += log_slope
+                    first = parameters.T.clone(memory_format=torch.contiguous_format)
+                    moved, log_slope = self.compiled[1](self.elementwise, column.clone(), first)
+                column.copy_(moved)
+                known.push(moved[:, None])
+                total += log_slope
         return rows.T, log_det
 
     @torch.no_grad()
