@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from hexad.autoregressive import LSTM, MADE, NADE, PixelCNN, PixelCNNPP, Transformer
+from hexad.autoregressive.decoding import Decoding
 from hexad.checks import InputError
 from hexad.event import Event, Support
 from hexad.randomness import stream
@@ -77,6 +78,14 @@ def test_a_record_takes_as_many_passes_as_its_columns_hang_together(monkeypatch)
     assert torch.equal(x, x[:, :1].expand(-1, 10))
     assert 0 < ones < 30
     assert took == [30] + [ones] * 9  # all zeros is right at once; the last pass needs no other to check it
+
+
+@torch.no_grad()
+def test_what_is_decoded_is_the_same_too():
+    model, decoding = build("transformer").eval(), Decoding(temperature=0.5, top_k=2)
+    x = model.sample(40, generator=stream(2), decoding=decoding)
+    model.sampling = "jacobi"
+    assert torch.equal(model.sample(40, generator=stream(2), decoding=decoding), x)
 
 
 def test_many_records_are_drawn_piece_by_piece(monkeypatch):

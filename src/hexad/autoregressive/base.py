@@ -192,9 +192,9 @@ class Autoregressive(Density, Imputer):
             for moving in torch.arange(len(x), device=x.device).split(PIECE):
                 for _ in range(self.event.dims):
                     given = None if context is None else context[moving]
-                    drawn = head.draw(self.conditionals(x[moving], context=given), uniform[moving]).to(x.dtype)
-                    moved = (drawn != x[moving]).any(1)
-                    x[moving] = drawn
+                    new = head.draw(self.conditionals(x[moving], context=given), uniform[moving]).to(x.dtype)
+                    moved = (new != x[moving]).any(1)
+                    x[moving] = new
                     moving = moving[moved]
                     if not len(moving):
                         break

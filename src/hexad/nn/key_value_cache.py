@@ -43,14 +43,18 @@ class KeyValueCache:
         self.keys, self.values = real.unbind(1)
 
         self.x, self.z, self.seen = like.new_empty(3, n, width).unbind()
-        self.row, self.column, self.seen_by_head = self.x[:, None], self.x[:, :, None], self.seen.view(-1, 1, size)
+        self.row, self.column, self.seen_by_head = (
+            self.x[:, None],
+            self.x[:, :, None],
+            self.seen.view(n * heads, 1, size),
+        )
         self.square, self.eps = like.new_empty(n, 1, 1), like.new_full((1, 1, 1), EPS)
         self.rate = self.square[:, 0]
         self.entered, self.within = like.new_empty(n, 3 * width), like.new_empty(n, self.layers[0].up.shape[1])
-        parts = torch.view_as_complex(self.entered.view(n, 3, heads, -1, 2))
+        parts = torch.view_as_complex(self.entered.view(n, 3, heads, size // 2, 2))
         self.query, self.rest = parts[:, 0], parts[:, 1:]
         self.turned = torch.empty_like(self.query, memory_format=torch.contiguous_format)
-        self.turned_by_head = torch.view_as_real(self.turned).view(-1, 1, size)
+        self.turned_by_head = torch.view_as_real(self.turned).view(n * heads, 1, size)
 
     def _norm(self) -> Tensor:
         """Return x over its root mean square."""
