@@ -15,7 +15,7 @@ from hexad.event import Event
 from hexad.flow.bases import StandardNormal
 from hexad.flow.distribution import FlowDistribution
 from hexad.model import Density, Trajectory, Vital
-from hexad.transforms import AffineMap, Autoregressive, Compose, Elementwise
+from hexad.transforms import Autoregressive, CircularSpline, Compose, Elementwise, Spline
 
 __all__ = ["Flow"]
 
@@ -49,15 +49,14 @@ class Flow(Density):
     def compile_for_use(self) -> None:
         """Let ``torch.compile`` compile :meth:`log_prob`, and :meth:`sample` where every layer's inverse is one pass.
 
-        Where splines, or other maps with more to compute than the affine one, stand behind masked networks, it is the
-        map and its inverse that are compiled, once for all layers, and used where no gradients are asked for. Of an
-        inverse that iterates nothing is compiled.
+        Where splines stand behind masked networks, it is the spline and its inverse that are compiled, once for all
+        layers, and used where no gradients are asked for. Of an inverse that iterates nothing is compiled.
 
         One compilation serves any number of rows; it comes with the first call and takes some ten seconds. Numbers are
         drawn outside of it, so that a stream's samples agree with those of the model as it was, but for rounding.
         """
         masked = [layer for layer in self.transform.transforms if isinstance(layer, Autoregressive)]
-        masked = [layer for layer in masked if not isinstance(layer.elementwise, AffineMap)]
+        masked = [layer for layer in masked if isinstance(layer.elementwise, Spline | CircularSpline)]
         # where there are estimates, the exact log-determinant beside them may differentiate itself
         if not self.transform.estimates and not masked:
             self._score = _compiled(Flow._density)
