@@ -27,7 +27,7 @@ from hexad.randomness import fresh
 __all__ = ["Autoregressive", "Forecaster", "Walk", "column_order", "drawn", "position_labels"]
 
 PARTICLES = 128  # a record, where columns are missing
-PIECE = 256  # records that are drawn at once by passes over all columns: for memory
+PIECE = 256  # records that share a pass over all columns where they are drawn by such: for memory
 
 
 class Autoregressive(Density, Imputer):

@@ -55,8 +55,11 @@ class Flow(Density):
         One compilation serves any number of rows; it comes with the first call and takes some ten seconds. Numbers are
         drawn outside of it, so that a stream's samples agree with those of the model as it was, but for rounding.
         """
-        masked = [layer for layer in self.transform.transforms if isinstance(layer, Autoregressive)]
-        masked = [layer for layer in masked if isinstance(layer.elementwise, Spline | CircularSpline)]
+        masked = [
+            layer
+            for layer in self.transform.transforms
+            if isinstance(layer, Autoregressive) and isinstance(layer.elementwise, Spline | CircularSpline)
+        ]
         # where there are estimates, the exact log-determinant beside them may differentiate itself
         if not self.transform.estimates and not masked:
             self._score = _compiled(Flow._density)

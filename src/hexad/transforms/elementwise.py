@@ -32,8 +32,8 @@ class Elementwise(nn.Module, ABC):
     def forward_parameters_first(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return what :meth:`forward_and_log_slope` does; the parameters are (count, ...).
 
-        It and its inverse are what is compiled for use without gradients, where parameters first, each in one piece,
-        may be gone through in vectors; an implementation is to agree but for rounding.
+        For use without gradients, compiled, where each parameter lies in one piece and may be gone through in vectors;
+        an implementation is to agree but for rounding.
         """
         return self.forward_and_log_slope(x, parameters.movedim(0, -1))
 

@@ -74,15 +74,15 @@ class Spline(Elementwise):
         """Return the same, bin by bin where they are few."""
         if self.bins > UNROLLED:
             return super().forward_parameters_first(x, parameters)
-        ends = _bin_by_bin(x.clamp(-self.bound, self.bound), parameters.unbind(), self.bound, 0)
-        return _only(x, self.bound, *_forward(x.clamp(-self.bound, self.bound), *ends))
+        inside = x.clamp(-self.bound, self.bound)
+        return _only(x, self.bound, *_forward(inside, *_bin_by_bin(inside, parameters.unbind(), self.bound, 0)))
 
     def inverse_parameters_first(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return the same, bin by bin where they are few."""
         if self.bins > UNROLLED:
             return super().inverse_parameters_first(z, parameters)
-        ends = _bin_by_bin(z.clamp(-self.bound, self.bound), parameters.unbind(), self.bound, 1)
-        return _only(z, self.bound, *_inverse(z.clamp(-self.bound, self.bound), *ends))
+        inside = z.clamp(-self.bound, self.bound)
+        return _only(z, self.bound, *_inverse(inside, *_bin_by_bin(inside, parameters.unbind(), self.bound, 1)))
 
 
 def knot_slopes(raw_slopes: Tensor) -> Tensor:
