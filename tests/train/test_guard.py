@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from test_resume import Clock
-from toys import Toy, built, trainer
+from toys import Toy, X, built, trainer
 
 from hexad.model import Vital
 from hexad.train import Interrupted, read_tensors
@@ -66,6 +66,31 @@ def test_a_step_too_far_is_taken_again_at_half_the_rate(tmp_path: Path) -> None:
             assert line["lr"] == pytest.approx(rate)
     assert seen == len(events)
     assert all(p.isfinite().all() for p in run.model.parameters())
+
+
+def test_what_broke_a_run_does_not_come_again_when_it_goes_back() -> None:
+    seen: list[bytes] = []
+
+    class Noting(Steep):
+        def loss(self, x: torch.Tensor, **options: Any) -> torch.Tensor:
+            seen.append(x.numpy().tobytes())
+            return super().loss(x, **options)
+
+    run = trainer(built(Noting), None, 60, lr=0.5, schedule="constant", log_every=2)
+    assert run.run().steps == 60
+    assert run.guard.rollbacks
+    assert run.guard.passed_over == len(set(seen)) - 60
+    assert len(seen) - len(set(seen)) == run.guard.rollbacks  # each broken step again, to find the layer
+
+
+def test_a_record_that_breaks_the_loss_at_any_rate_is_passed_over(tmp_path: Path) -> None:
+    class Choosy(Toy):
+        def log_prob(self, x: torch.Tensor, *, context: torch.Tensor | None = None) -> torch.Tensor:
+            return super().log_prob(x) * torch.where(x[:, 0] > 4.7, math.nan, 1.0)  # of one record of the hundred
+
+    assert int((X[:, 0] > 4.7).sum()) == 1
+    assert trainer(built(Choosy), tmp_path, 4, log_every=1, seed=2).run().steps == 4
+    assert [event["event"] for event in _events(tmp_path)] == ["rollback"]
 
 
 @pytest.mark.parametrize("at", [4, 26])
@@ -122,5 +147,7 @@ def test_only_what_was_well_can_be_lost_and_only_twice_in_a_row_counts() -> None
     guard.give_up()
     assert guard.judge(_sign(9.0)) is None
     assert Guard.from_json(json.loads(json.dumps(guard.to_json()))) == guard
-    guard.went_back()
-    assert (guard.factor, guard.healthy) == (0.5, True)
+    guard.went_back(4)
+    guard.went_back(3)
+    assert (guard.factor, guard.healthy, guard.passed_over) == (0.25, True, 7)
+    assert Guard.from_json(json.loads(json.dumps(guard.to_json()))) == guard

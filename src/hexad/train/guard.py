@@ -1,4 +1,6 @@
-"""What is done when a run goes wrong: back to the last good state at half the rate, up to three times."""
+"""What is done when a run goes wrong: back to the last good state, and on at half the rate with other batches, up to
+three times.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,15 @@ class Guard:
         seen_well: signs that were between their bounds at some check.
         lost: for how many checks in a row a sign has been outside.
         given_up: signs that are lost and of which it was said that nothing more is done.
+        passed_over: steps that were taken back so far, whose batches and random numbers do not come again at once: what
+            broke a run at one rate may break it at half of it (PaLM; Chowdhery et al., 2022).
     """
 
     rollbacks: int = 0
     seen_well: list[str] = field(default_factory=list)
     lost: dict[str, int] = field(default_factory=dict)
     given_up: list[str] = field(default_factory=list)
+    passed_over: int = 0
 
     @property
     def exhausted(self) -> bool:
@@ -63,9 +68,10 @@ class Guard:
                 return f"{vital.words}: {vital.name} is {vital.value:.3g}, {bounds}"
         return None
 
-    def went_back(self) -> None:
-        """Count a rollback; what was lost is to be judged anew."""
+    def went_back(self, steps: int) -> None:
+        """Count a rollback of so many steps; what was lost is to be judged anew."""
         self.rollbacks += 1
+        self.passed_over += steps
         self.lost.clear()
 
     def give_up(self) -> None:
@@ -81,7 +87,7 @@ class Guard:
         """
         guard = cls(**form)
         names = [*guard.seen_well, *guard.given_up, *guard.lost]
-        counts = [guard.rollbacks, *guard.lost.values()]
+        counts = [guard.rollbacks, guard.passed_over, *guard.lost.values()]
         if not all(isinstance(name, str) for name in names) or not all(type(count) is int for count in counts):
             raise ValueError(f"guard {str(form)[:60]}")
         return guard

@@ -9,7 +9,8 @@ function of the same; so what a resume needs is weights, optimizers, averages, b
 was killed continues to the same bytes.
 
 At every check that finds it well the loop remembers its state. Where a value is not finite, or a sign is lost that the
-model watches (:meth:`~GenerativeModel.vitals`), it goes back there and on at half the rate, up to three times.
+model watches (:meth:`~GenerativeModel.vitals`), it goes back there and on at half the rate, with the batches that come
+next, up to three times.
 """
 
 from __future__ import annotations
@@ -260,9 +261,10 @@ class Trainer:
     # -- one step --------------------------------------------------------------------------------------------------
 
     def _take_step(self) -> None:
-        self._stream(self.step)
+        place = self.step + self.guard.passed_over
+        self._stream(place)
         fraction = self._fraction()
-        for player, z, context, share in self._turns(self.step):
+        for player, z, context, share in self._turns(place):
             self._move(player, z, context, share, fraction)
         with torch.no_grad():
             self.model.after_step(self._last, generator=self.generator)
@@ -272,12 +274,12 @@ class Trainer:
                 torch._foreach_lerp_(self.averaged, self.live, weight)
         self.step += 1
 
-    def _stream(self, step: int) -> None:
-        """Put the generator at the start of a step's numbers."""
+    def _stream(self, place: int) -> None:
+        """Put the generator at the start of a step's numbers; ``place`` is its number, with those that were taken back."""
         rank = self.processes.rank
-        self.generator.manual_seed(derive(self.seed, "step", step, *(("rank", rank) if rank else ())))
+        self.generator.manual_seed(derive(self.seed, "step", place, *(("rank", rank) if rank else ())))
 
-    def _turns(self, step: int) -> Iterator[tuple[str, Tensor, Tensor | None, float]]:
+    def _turns(self, place: int) -> Iterator[tuple[str, Tensor, Tensor | None, float]]:
         """Yield each player's turn in a step: its records in model space, their context, their share of the batch.
 
         Players that follow each other on one batch share its encoding.
@@ -285,7 +287,7 @@ class Trainer:
         repeats = max(self.players.count(p) for p in self.optimizers)
         taken, held = dict.fromkeys(self.optimizers, 0), -1
         for player in self.players:
-            number = step * repeats + taken[player]
+            number = place * repeats + taken[player]
             taken[player] += 1
             if number != held:
                 x, context, share = self._batch(number)
@@ -401,7 +403,7 @@ class Trainer:
         for optimizer in self.optimizers.values():
             optimizer.forget()
         self.moving.take_up(self.good)
-        self.guard.went_back()
+        self.guard.went_back(left - self.step)
         did = f"went back to step {self.step}, halved the rate to {self.settings.lr * self.guard.factor:g}"
         self._warn({"event": "rollback", "step": left, "to": self.step, "reason": reason, "did": did})
 
@@ -411,9 +413,10 @@ class Trainer:
             print(f"{self.title}: {event['reason']}; {event['did']}", file=sys.stderr, flush=True)
 
     def _replay(self, player: str, step: int) -> str:
-        self._stream(step)
+        place = step + self.guard.passed_over
+        self._stream(place)
         where, turns = "", len(self.players) - self.players[::-1].index(player)
-        for other, z, context, _ in itertools.islice(self._turns(step), turns):
+        for other, z, context, _ in itertools.islice(self._turns(place), turns):
             self._only(other)
             play = partial(self.model.loss, z, player=other, context=context, generator=self.generator)
             if other != player:
