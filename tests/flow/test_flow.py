@@ -117,6 +117,14 @@ def test_prepare_normalises_the_data():
     assert flow.log_prob(x).mean() > before
 
 
+@pytest.mark.parametrize(("columns", "used"), [(2, 300), (8192, 256)])
+def test_prepare_takes_fewer_records_of_many_columns(columns, used):
+    x = torch.randn(300, columns, generator=stream(0)) + torch.arange(300)[:, None]
+    flow = Flow(Event.of(columns, "real"), Compose([ActNorm(columns)]))
+    flow.prepare(x)
+    torch.testing.assert_close(flow.transform.transforms[0].shift, x[:used].mean(0))
+
+
 @pytest.mark.parametrize("name", FLOWS)
 def test_context_moves_the_density(name):
     flow = _flow(Event.of(2, "real"), context=3, name=name)

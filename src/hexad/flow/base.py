@@ -20,6 +20,7 @@ from hexad.transforms import Autoregressive, CircularSpline, Compose, Elementwis
 __all__ = ["Flow"]
 
 CHECKED = 32  # records on which the inverse is checked
+FITTED = 1 << 20  # numbers of the records that the activation normalisation is fitted on, which pass all layers at once
 
 
 class Flow(Density):
@@ -74,8 +75,12 @@ class Flow(Density):
         return {**self.__dict__, "_score": Flow._density, "_draw": Flow._from_noise}
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Fit the activation normalisation, layer by layer, on at most 4,096 records, and the base behind it."""
-        self.base.prepare(self.transform.prepare(x[:4096].flatten(1)), generator=generator)
+        """Fit the activation normalisation, layer by layer, and the base behind it, on at most 4,096 records.
+
+        They are fewer where one has more than 256 numbers, but at least 256.
+        """
+        some = x[: min(4096, max(256, FITTED // self.event.dims))]
+        self.base.prepare(self.transform.prepare(some.flatten(1)), generator=generator)
 
     def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return the change-of-variables density."""

@@ -275,7 +275,7 @@ class Trainer:
         self.step += 1
 
     def _stream(self, place: int) -> None:
-        """Put the generator at the start of a step's numbers; ``place`` is its number, with those that were taken back."""
+        """Put the generator at the start of a step's numbers; its place counts the steps that were taken back, too."""
         rank = self.processes.rank
         self.generator.manual_seed(derive(self.seed, "step", place, *(("rank", rank) if rank else ())))
 
