@@ -148,13 +148,19 @@ def fitted(table):
     return hexad.fit("gaussian", hexad.load_data(table, drop=["town"]))
 
 
+def test_no_rows_are_no_rows(table, fitted):
+    done = fitted.impute(table.iloc[:0])
+    assert list(done.data.columns) == list(table.columns)
+    assert (len(done.data), done.cells) == (0, 0)
+
+
 def test_a_frame_comes_back_as_it_was_with_the_gaps_filled(table, fitted):
     holes = table.astype({"n": float}).head(20)
     holes.loc[[2, 5], "n"] = np.nan
     holes.loc[[5, 7], "b"] = np.nan
     done = fitted.impute(holes, seed=1)
     assert (done.cells, done.rows, done.particles) == (4, 3, 0)
-    assert "4 empty cells in 3 rows, drawn exactly" in str(done)
+    assert "4 empty cells in 3 rows, drawn directly, without weights" in str(done)
     assert list(done.data.columns) == list(table.columns)
     assert done.data["n"].dtype == np.int64
     kept = holes.notna()

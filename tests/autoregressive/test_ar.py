@@ -261,6 +261,22 @@ def test_a_series_without_noise_keeps_a_likelihood():
     assert model.log_prob(line).isfinite().all()
 
 
+def test_a_unit_root_is_no_division_by_zero():
+    line = torch.arange(60, dtype=torch.float64)[:, None]
+    model = AR(event(), order=1)
+    model.prepare(line)  # of a coefficient of 1 exactly; warnings are errors here
+    assert model.coefficients[0, 0] == pytest.approx(1)
+    assert model.log_prob(line).isfinite().all()
+
+
+def test_a_summary_shows_small_numbers():
+    model = AR(event(), order=1)
+    model.prepare(1e-5 * series(100, (0.5,))[:, None])
+    const = str(model.summary()).split("const")[1].split()[:2]
+    table = model.summary().table.loc["const"]
+    assert [float(word) for word in const] == pytest.approx(table[["coef", "std err"]].tolist(), rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [

@@ -89,6 +89,21 @@ def test_every_split_and_all_later_records_are_checked():
         data.format.encode(FRAME.assign(wait=[1.0, 1.0, -1.0] + [1.0] * 197))
 
 
+@pytest.mark.parametrize("form", ["frame", "array"])
+def test_the_row_that_is_named_is_the_users(form):
+    wrong = FRAME[["wait", "share"]].astype(float)
+    wrong.iloc[[3, 150], 1] = 7.0
+    given = wrong if form == "frame" else wrong.to_numpy()
+    bounds = {"share": (0, 1)} if form == "frame" else [[-9999, 9999], [0, 1]]
+    with pytest.raises(InputError, match=r"holds 7 in row (4|151), above its upper bound 1"):
+        load_data(given, bounds=bounds)
+    levels = np.zeros((200, 2), dtype=int)
+    levels[::2] = 1
+    levels[[3, 150], 0] = 9
+    with pytest.raises(InputError, match=r"holds 9 in row (4|151); expected"):
+        load_data(levels, levels=3)
+
+
 def test_a_value_on_a_bound_is_a_cell_or_refused():
     zero = FRAME.assign(share=np.where(np.arange(200) == 7, 0.0, FRAME["share"]))
     with pytest.raises(InputError, match=r"column share holds 0 in row \d+, on its lower bound 0.*widen it.*step"):

@@ -229,6 +229,7 @@ def test_an_energy_that_is_not_finite_is_named_with_its_step(objective, base):
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"draws": 1}, "draws must be at least 2"),
         ({"anneals": 1}, "anneals must be at least 2"),
+        ({"lr": -1.0}, "lr must be positive, got -1"),
     ],
 )
 def test_words_of_options(options, words):
@@ -236,7 +237,15 @@ def test_words_of_options(options, words):
         fit_to_energy(linear_flow(), gaussian, **options)
 
 
+@pytest.mark.parametrize("objective", ["path", "reverse", "forward"])
+def test_an_energy_without_a_gradient_is_refused(objective):
+    with pytest.raises(InputError, match=r"it has no gradient: .* without detach\(\)"):
+        fit_to_energy(linear_flow(), lambda x: gaussian(x.detach()), steps=2, objective=objective)
+
+
 def test_words_of_energies_and_bases():
+    with pytest.raises(InputError, match="expected a torch tensor, one number a record, got ndarray"):
+        fit_to_energy(linear_flow(), lambda x: gaussian(x).detach().numpy(), steps=1)
     with pytest.raises(InputError, match=r"expected one number a record, \(256,\), got shape \(256, 2\)"):
         fit_to_energy(linear_flow(), lambda x: x.square(), steps=1)
     mixture = Flow(PLANE, Compose([ActNorm(2)]), base=Mixture(2, 3))

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from hexad.event import Event
 from hexad.nn import MaskedMLP
 from hexad.randomness import fork
+from hexad.recipes.flow import maf, nsf_ar
 from hexad.transforms import AffineMap, Autoregressive, Elementwise, Sigmoidal, Spline, autoregressive
 
 MAPS = [AffineMap(), Spline(5, 3.0), Sigmoidal(4)]
@@ -84,6 +86,21 @@ def test_the_jacobi_inverse_stops_when_nothing_changes(monkeypatch):
         nn.init.normal_(layer.network.leave.weight, std=0.05, generator=torch.Generator().manual_seed(1))
         torch.testing.assert_close(layer.forward(layer.inverse(z)), z, rtol=1e-4, atol=1e-4)
     assert 3 < len(passes) < 30
+
+
+@pytest.mark.parametrize("recipe", [maf, nsf_ar])
+def test_recipes_choose_how_they_sample(recipe):
+    with fork(0):
+        flow = recipe(Event.of(5, "real"), hidden=[16], sampling="jacobi").eval()
+    layers = [layer for layer in flow.transform.transforms if isinstance(layer, Autoregressive)]
+    with torch.no_grad():
+        for layer in layers:
+            nn.init.normal_(layer.network.leave.weight, std=0.2, generator=torch.Generator().manual_seed(0))
+    assert {layer.way for layer in layers} == {"jacobi"}
+    drawn = flow.sample(7, generator=torch.Generator().manual_seed(1))
+    for layer in layers:
+        layer.way = "incremental"
+    torch.testing.assert_close(drawn, flow.sample(7, generator=torch.Generator().manual_seed(1)), rtol=1e-4, atol=1e-5)
 
 
 def test_words_of_the_inverse():

@@ -33,6 +33,19 @@ def test_normal_quantile_has_derivatives_of_every_order():
     assert torch.autograd.gradgradcheck(normal_quantile, log_p)
 
 
+@pytest.mark.parametrize(("dtype", "size", "near"), [(torch.float32, 5.0, 1e-3), (torch.float64, 10.0, 1e-10)])
+def test_a_sigmoidal_map_comes_back_from_a_plateau(dtype, size, near):
+    layer, generator = Sigmoidal(8), torch.Generator().manual_seed(1)
+    parameters = (size * torch.randn(200_000, layer.count, generator=generator, dtype=torch.float64)).to(dtype)
+    x = (size * torch.randn(200_000, generator=generator, dtype=torch.float64)).to(dtype)
+    z = layer.forward_and_log_slope(x, parameters)[0]
+    back, log_slope = layer.inverse_and_log_slope(z, parameters)
+    assert back.isfinite().all()
+    assert log_slope.isfinite().all()
+    assert (back - x).abs().max() < 40 * size  # on a plateau z says little of x: but not that it is far from the terms
+    torch.testing.assert_close(layer.forward_and_log_slope(back, parameters)[0], z, rtol=near, atol=near)
+
+
 def _by_hand(x: float, centres: torch.Tensor, scales: torch.Tensor, weights: torch.Tensor) -> tuple[float, float]:
     u = (x - centres) / scales
     cdf = float((weights * torch.sigmoid(u)).sum())

@@ -40,6 +40,26 @@ def test_log_slope_is_that_by_autodiff(way):
     torch.testing.assert_close(log_slope, slope.log(), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [2.0, 5.0, 20.0])
+def test_no_parameters_are_too_sharp_for_the_rule(size):
+    x, parameters = _drawn(20_000, size)
+    point = x.clone().requires_grad_()
+    z, log_slope = MAP.forward_and_log_slope(point, parameters)
+    (slope,) = torch.autograd.grad(z.sum(), point)
+    assert (log_slope - slope.log()).abs().max() < 1e-5
+    torch.testing.assert_close(MAP.inverse_and_log_slope(z, parameters)[0], x, rtol=1e-10, atol=1e-10)
+
+
+def test_one_weight_that_takes_all_of_the_bound_is_the_worst():
+    layer, n = Integral(1), 20_000
+    draws = torch.randn(3, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    parameters = torch.stack([0 * draws[0], 3 * draws[0], 30 * draws[1].sign(), 10 + 0 * draws[0], 2 * draws[2]], 1)
+    point = torch.linspace(-4, 4, n, dtype=torch.float64, requires_grad=True)
+    z, log_slope = layer.forward_and_log_slope(point, parameters)
+    (slope,) = torch.autograd.grad(z.sum(), point)
+    assert 1e-6 < (log_slope - slope.log()).abs().max() < 1e-4
+
+
 @pytest.mark.parametrize(("dtype", "near"), [(torch.float64, 1e-10), (torch.float32, 1e-3)])
 def test_inverse_both_ways(dtype, near):
     x, parameters = _drawn(200, dtype=dtype)

@@ -30,8 +30,9 @@ __all__ = ["EoNADE"]
 class EoNADE(OrderMixture):
     """A mixture of orders of one network on binary records.
 
-    Because any column can be asked for given any others, missing values are drawn exactly: what is observed comes first
-    in the order.
+    Because any column can be asked for given any others, missing values are drawn without weights: what is observed
+    comes first in an order of the record's own. The conditionals are those of such orders; the stated likelihood is the
+    mean over M that were drawn once, and agrees with them as far as the network has learned all orders alike.
 
     Args:
         event: a binary event.
@@ -121,7 +122,7 @@ class EoNADE(OrderMixture):
     def impute(
         self, x: Tensor, *, draws: int = 1, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Imputation:
-        """Return draws of what is NaN, each in a random order of its own behind what is observed; they are exact."""
+        """Return draws of what is NaN, each in a random order of its own behind what is observed."""
         flat, generator = x.flatten(1).repeat(draws, 1), fresh(generator, self.device)
         ranks = torch.rand(flat.shape, generator=generator, device=flat.device) + flat.isnan()
         uniform = torch.rand(flat.shape, generator=generator, device=flat.device, dtype=torch.float64)

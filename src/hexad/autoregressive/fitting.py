@@ -110,7 +110,8 @@ class Estimator:
     ) -> dict[str, Any]:
         """Return what the law of the first rows gives to its buffers."""
         p, found = len(phi), dict[str, Any]()
-        start = stationary_start(0.0 if self.timed else drift[0] / (1 - phi.sum()), phi, variance)
+        away = 1 - float(phi.sum())  # 0 at a unit root, which has no stationary law
+        start = stationary_start(0.0 if self.timed or away == 0 else drift[0] / away, phi, variance)
         # without a stationary law the path is what least squares say without lags
         alone = start is None and (self.timed or x is not None)
         still = least_squares(y, [], self.trend, self.period, x) if alone else None

@@ -52,9 +52,14 @@ class Summary:
         ]
         width = max(len(name) for name, _ in lines)
         head = "\n".join(f"{name:{width}}  {value}" for name, value in lines)
-        return f"{self.title}\n{head}\n\n{self.table.to_string(float_format='{:.4f}'.format)}"
+        return f"{self.title}\n{head}\n\n{self.table.to_string(float_format=_written)}"
 
     __repr__ = __str__
+
+
+def _written(x: float) -> str:
+    """Return a number with four digits behind the point, or of significance where these would hide it."""
+    return f"{x:.3e}" if 0 < abs(x) < 1e-3 else f"{x:.4f}"
 
 
 def summarise(

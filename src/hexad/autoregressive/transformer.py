@@ -52,7 +52,7 @@ class Transformer(TokenModel):
         try:
             network = Network(event.dims, width, layers, heads, dropout=dropout, gated=gated)
         except ValueError as error:
-            raise InputError(f"transformer: {error}") from None
+            raise InputError(str(error)) from None
         super().__init__(event, network, width, tied, context)
 
     @property

@@ -154,7 +154,7 @@ def _picture(data: Data, table: pd.DataFrame, level: float, form: str) -> bytes:
             color="C0",
             alpha=0.2,
             linewidth=0,
-            label=f"{level:.0%} interval",
+            label=f"{100 * level:g}% interval",
         )
         axes.plot(after, table[mean], color="C0", linewidth=1.6, label="forecast")
         axes.set_title(stem.rstrip("_") or (data.names[0] if data.names else data.name), loc="left", fontsize=10)

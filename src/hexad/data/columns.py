@@ -134,7 +134,7 @@ def _check_text(raw: Raw, names: tuple[str, ...]) -> None:
     for split, x in raw.parts.items():
         for place, name in enumerate(names):
             column = x.iloc[:, place]
-            if column.dtype.kind in "biuf":  # of pandas' and pyarrow's own types, too
+            if column.dtype.kind in "biuf" or column.empty:  # of pandas' and pyarrow's own types, too
                 continue
             numbers = pd.to_numeric(column.astype(object), errors="coerce") if column.dtype.kind not in "mM" else None
             odd = column.notna() & (numbers.isna() if numbers is not None else True)

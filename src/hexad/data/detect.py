@@ -12,7 +12,7 @@ import numpy as np
 
 from hexad.checks import InputError
 from hexad.data.arrangement import Arrangement
-from hexad.data.bounds import bounds_of, check_bounds
+from hexad.data.bounds import bounds_of, check_bounds, named
 from hexad.data.options import Options, per_column
 from hexad.data.raw import Raw
 from hexad.data.steps import find_step
@@ -47,7 +47,8 @@ def find_event(raw: Raw, arrangement: Arrangement, names: tuple[str, ...], optio
     ]
     event = Event(arrangement.shape, tuple(supports), arrangement.layout, names if len(names) == dims else ())
     for split, x in raw.parts.items():
-        check_values(arrangement.inside(values_of(x)), event, f"{raw.where}, {split}", options.levels is None)
+        inside, where = arrangement.inside(values_of(x)), f"{raw.where}, {split}"
+        check_values(inside, event, where, options.levels is None, raw.rows.get(split))
     return event
 
 
@@ -96,7 +97,7 @@ def _steps(train: np.ndarray, arrangement: Arrangement, kinds: list[str], given:
     ]
 
 
-def check_values(x: np.ndarray, event: Event, where: str, found: bool = False) -> None:
+def check_values(x: np.ndarray, event: Event, where: str, found: bool = False, rows: np.ndarray | None = None) -> None:
     """Check that binary and ordinal columns hold levels, and bounded ones values within their bounds.
 
     Args:
@@ -104,11 +105,12 @@ def check_values(x: np.ndarray, event: Event, where: str, found: bool = False) -
         event: what they should be.
         where: the words that begin the message.
         found: whether the levels were found on the training split, so that the option can be named.
+        rows: what the records' rows are called, from 0; None: as they stand.
 
     Raises:
         InputError: a value is no whole number from 0 to levels - 1, or outside a bound.
     """
-    check_bounds(x, event, where)
+    check_bounds(x, event, where, rows)
     limits = np.array([support.levels - 1 for support in event.supports])
     if not limits.any() or (limits < 0).all():
         return
@@ -133,7 +135,7 @@ def check_values(x: np.ndarray, event: Event, where: str, found: bool = False) -
     else:
         todo = "say --data support=real, or give whole numbers"
     raise InputError(
-        f"{where}: {name} holds {value:g} in row {row + 1}; expected {event.supports[column]}, "
+        f"{where}: {name} holds {value:g} in row {named(row, rows)}; expected {event.supports[column]}, "
         f"whole numbers 0 to {highest}; {todo}"
     )
 

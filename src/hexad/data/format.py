@@ -194,7 +194,7 @@ class Format:
         Returns:
             A pandas frame, an array (n, *record), or an array of strings (n,).
         """
-        flat = x.detach().to("cpu", torch.float64).reshape(len(x), -1).numpy().copy()
+        flat = x.detach().to("cpu", torch.float64).reshape(len(x), self.event.dims).numpy().copy()
         if not full_precision:
             self._snap(flat)
         if self.container == "frame":

@@ -29,6 +29,7 @@ class Raw:
         how: where given splits come from, in words.
         order: the rows of a table with dates as the source has them, where they were put into time order; else None.
         dropped: columns that were left out of the variables, in the source's order.
+        rows: of parts that were cut from one, which of its rows they hold, from 0.
     """
 
     parts: dict[str, Any]
@@ -42,6 +43,7 @@ class Raw:
     how: str = "as given"
     order: np.ndarray | None = None
     dropped: list[Any] = field(default_factory=list)
+    rows: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def first(self) -> Any:

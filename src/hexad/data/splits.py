@@ -108,8 +108,8 @@ def _cut(raw: Raw, name: str, shares: dict[str, float], ordered: bool) -> Raw:
     """Cut the part ``name`` into the splits of ``shares``; the others stay."""
     n = len(raw.parts[name])
     counts = sizes(n, (shares["train"], shares.get("valid", 0.0), shares.get("test", 0.0)))
-    rows = np.arange(n) if ordered else permutation(n)
-    pieces = dict(zip(SPLITS, np.split(rows, np.cumsum(counts)[:2]), strict=True))
+    taken = np.arange(n) if ordered else permutation(n)
+    pieces = dict(zip(SPLITS, np.split(taken, np.cumsum(counts)[:2]), strict=True))
     pieces = {split: piece for split, piece in pieces.items() if split in shares}
 
     def cut(x: dict[str, Any]) -> dict[str, Any]:
@@ -117,5 +117,6 @@ def _cut(raw: Raw, name: str, shares: dict[str, float], ordered: bool) -> Raw:
         return {**{split: take(x[name], piece) for split, piece in pieces.items()}, **kept}
 
     context = {key: cut(values) for key, values in raw.context.items()}
-    changed = dict(raw.__dict__, parts=cut(raw.parts), context=context)
+    rows = pieces if raw.order is None else {split: raw.order[piece] for split, piece in pieces.items()}
+    changed = dict(raw.__dict__, parts=cut(raw.parts), context=context, rows=rows)
     return Raw(**changed)

@@ -32,8 +32,8 @@ class Imputed:
         data: as they were given, the gaps filled; (for several draws, a list of them).
         cells: number of gaps.
         rows: number of records that had one.
-        effective: of each of these the effective number of weighted draws, (rows,), or None where draws are exact.
-        particles: how many draws were weighted; 0 where draws are exact.
+        effective: of each of these the effective number of weighted draws, (rows,), or None where they need no weights.
+        particles: how many draws were weighted; 0 where they need no weights.
     """
 
     data: Any
@@ -48,7 +48,7 @@ class Imputed:
             return "no empty cells"
         filled = f"{self.cells} empty cells in {self.rows} rows"
         if self.effective is None:
-            return f"{filled}, drawn exactly"
+            return f"{filled}, drawn directly, without weights"
         middle, least = float(np.median(self.effective)), float(self.effective.min())
         return (
             f"{filled}, drawn by importance resampling: effective sample size {middle:.0f} (least {least:.1f}) of "

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from hexad.event import Event
 from hexad.flow.base import Flow
@@ -28,6 +29,7 @@ class MAF(Flow):
         context: number of context features.
         base: the density of the noise; None: standard normal.
         dropout: part of each hidden layer that is left out in training: few records are else learned by heart.
+        inverse: of each map, ``incremental`` or ``jacobi``; see :class:`~hexad.transforms.Autoregressive`.
     """
 
     def __init__(
@@ -39,13 +41,14 @@ class MAF(Flow):
         context: int = 0,
         base: Density | None = None,
         dropout: float = 0.0,
+        inverse: Literal["incremental", "jacobi"] = "incremental",
     ) -> None:
         elementwise = AffineMap() if elementwise is None else elementwise
         layers: list[Transform] = []
         for k in range(transforms):
             order = list(range(event.dims))[:: -1 if k % 2 else 1]
-            layers += [
-                ActNorm(event.dims),
-                Autoregressive(event.dims, elementwise, hidden, order=order, context=context, dropout=dropout),
-            ]
+            move = Autoregressive(
+                event.dims, elementwise, hidden, order=order, context=context, dropout=dropout, inverse=inverse
+            )
+            layers += [ActNorm(event.dims), move]
         super().__init__(event, Compose(layers), context, base)

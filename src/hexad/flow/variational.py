@@ -132,6 +132,8 @@ def fit_to_energy(
     _check_least("temperatures", temperatures, 1)
     _check_least("draws", draws, 2)
     _check_least("anneals", anneals or 2, 2)
+    if not lr > 0:
+        raise InputError(f"fit_to_energy: lr must be positive, got {lr}")
     generator = fresh(generator, flow.device)
     bridge = FlowBridge(flow, energy, temperatures)
     optimizer = torch.optim.Adam(flow.parameters(), lr=lr, fused=flow.device.type in ("cpu", "cuda"))
@@ -201,8 +203,15 @@ def _look(sound: Tensor, first: int, end: int) -> None:
 def _energy_of(energy: EnergyFunction, flow: Flow, x: Tensor) -> Tensor:
     """Return U of flat records."""
     value = energy(x.reshape(len(x), *flow.event.shape))
+    if not isinstance(value, Tensor):
+        raise InputError(f"energy: expected a torch tensor, one number a record, got {type(value).__name__}")
     if value.shape != (len(x),):
         raise InputError(f"energy: expected one number a record, ({len(x)},), got shape {tuple(value.shape)}")
+    if torch.is_grad_enabled() and x.requires_grad and not value.requires_grad:
+        raise InputError(
+            "energy: it has no gradient: expected one computed from the records by torch's operations, "
+            "without detach() or no_grad()"
+        )
     return value
 
 

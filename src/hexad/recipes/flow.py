@@ -106,6 +106,7 @@ def maf(
     hidden: Widths | None = None,
     dropout: Fraction | None = None,
     base: Base = "normal",
+    sampling: Literal["incremental", "jacobi"] = "incremental",
     dequantise: Dequantise | None = None,
     context: int = 0,
 ) -> Flow | SurjectiveFlow:
@@ -113,7 +114,7 @@ def maf(
 
     def flow(event: Event) -> MAF:
         widths, dropped = hidden or _masked(event), _dropout(event, dropout)
-        return MAF(event, transforms, widths, None, context, _base(event, base), dropped)
+        return MAF(event, transforms, widths, None, context, _base(event, base), dropped, sampling)
 
     return on_reals(event, dequantise, flow, context)
 
@@ -127,6 +128,7 @@ def nsf_ar(
     bound: Bound = 3.0,
     dropout: Fraction | None = None,
     base: Base = "normal",
+    sampling: Literal["incremental", "jacobi"] = "incremental",
     dequantise: Dequantise | None = None,
     context: int = 0,
 ) -> Flow | SurjectiveFlow:
@@ -135,7 +137,7 @@ def nsf_ar(
     def flow(event: Event) -> MAF:
         spline = Spline(bins or _bins(event), bound)
         widths, dropped = hidden or _masked(event), _dropout(event, dropout)
-        return MAF(event, transforms, widths, spline, context, _base(event, base), dropped)
+        return MAF(event, transforms, widths, spline, context, _base(event, base), dropped, sampling)
 
     return on_reals(event, dequantise, flow, context)
 

@@ -16,11 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from hexad.transforms.root import within
+
 __all__ = ["BISECTIONS", "NEWTONS", "log_cdf", "log_cdf_and_hazard", "quantile", "side"]
 
 # The bracket is at most as wide as the ratio of the largest to the least scale; bisection leaves 2^-30 of it, which is
 # well within the reach of Newton's method, whose steps double the digits.
 BISECTIONS, NEWTONS = 30, 3
+FLAT = 80.0  # minus the log-hazard beyond which a plateau counts as flat: float32 would hold no larger quotient
 
 
 def side(x: Tensor, centres: Tensor, log_slopes: Tensor, log_weights: Tensor) -> Tensor:
@@ -64,6 +67,6 @@ def quantile(log_p: Tensor, log_odds: Tensor, centres: Tensor, log_slopes: Tenso
         y = low + (high - low) / 2
         for _ in range(NEWTONS):
             reached, log_hazard = log_cdf_and_hazard(y, *fixed)
-            y = y - (reached - log_p) * torch.exp(-log_hazard)
-        log_hazard = log_cdf_and_hazard(y, *fixed)[1]
-    return y - (log_cdf(y, centres, log_slopes, log_weights) - log_p) * torch.exp(-log_hazard)
+            y = within(y - (reached - log_p) * torch.exp((-log_hazard).clamp(max=FLAT)), low, high)
+        rate = torch.exp((-log_cdf_and_hazard(y, *fixed)[1]).clamp(max=FLAT))
+    return within(y - (log_cdf(y, centres, log_slopes, log_weights) - log_p) * rate, low, high)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["increasing_root"]
+__all__ = ["increasing_root", "within"]
 
 BISECTIONS = 24
 NEWTON = 6  # more than it takes from there to the last bit of float64
@@ -39,4 +39,13 @@ def increasing_root(
             value, slope = function(t)
             t = torch.minimum(torch.maximum(t - (value - target) / slope, low), high)
     value, slope = function(t)
-    return t - (value - target) / slope.detach()
+    return within(t - (value - target) / slope.detach(), low, high)
+
+
+def within(t: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Return t where it lies between the ends, else the nearer one, with the gradients of t everywhere.
+
+    On a plateau, whose slope is next to nothing, a step of Newton's leads anywhere.
+    """
+    value = t.detach()
+    return t + (torch.minimum(torch.maximum(value, low), high) - value)
