@@ -106,9 +106,9 @@ def test_an_interrupted_run_of_two_goes_on_to_the_same_bytes(table: Path) -> Non
         "--set",
         "batch_size=50",
         "--set",
-        "validate_every=150",
+        "validate_every=100",
     ]
-    command = ["-m", "hexad", "train", "ebm", table, "--steps", "300", *options, "--out"]
+    command = ["-m", "hexad", "train", "ebm", table, "--steps", "200", *options, "--out"]
     whole, cut = table.parent / "whole", table.parent / "cut"
     straight = _torchrun(*command, whole)
     _, err = straight.communicate(timeout=300)

@@ -38,7 +38,9 @@ def test_a_sigmoidal_map_comes_back_from_a_plateau(dtype, size, near):
     layer, generator = Sigmoidal(8), torch.Generator().manual_seed(1)
     parameters = (size * torch.randn(200_000, layer.count, generator=generator, dtype=torch.float64)).to(dtype)
     x = (size * torch.randn(200_000, generator=generator, dtype=torch.float64)).to(dtype)
-    z = layer.forward_and_log_slope(x, parameters)[0]
+    z, log_slope = layer.forward_and_log_slope(x, parameters)
+    flattest = log_slope.argsort()[:5_000]
+    x, z, parameters = x[flattest], z[flattest], parameters[flattest]
     back, log_slope = layer.inverse_and_log_slope(z, parameters)
     assert back.isfinite().all()
     assert log_slope.isfinite().all()
