@@ -109,6 +109,18 @@ def test_a_model_without_likelihood_says_why(pairs: np.ndarray) -> None:
     assert row["log_likelihood_why"]
 
 
+def test_a_record_of_no_finite_density_is_named(pairs: np.ndarray) -> None:
+    fitted = hexad.fit("gaussian", hexad.load_data(pairs), progress=False)
+    far = np.array(pairs[:30], dtype=float)
+    assert evaluate(fitted, far)["log_likelihood_why"] is None
+    far[[6, 11]] = 1e300
+    row = evaluate(fitted, far)
+    assert row["log_likelihood"]["nats"] is None
+    words = "log p is -inf of record 7 and 1 more of 30 (the first is 1)"
+    assert row["log_likelihood_why"].startswith(words)
+    assert f"log-likelihood: not finite, {words}" in describe_evaluation(row)
+
+
 def test_caps_take_records_by_their_number_and_the_start_of_a_series() -> None:
     x = torch.arange(100.0)[:, None]
     records = Records(x, {"number": np.arange(100)}, "x", "test", None)

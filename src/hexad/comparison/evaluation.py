@@ -140,7 +140,7 @@ def measure(fitted: Fitted, records: Records, *, seed: int = 0, by: Yardstick | 
         "n": len(scored.x),
         "dims": fitted.event.dims,
         "log_likelihood": stated,
-        "log_likelihood_why": None if likelihood is not None else fitted.model.why_no_likelihood,
+        "log_likelihood_why": fitted.model.why_no_likelihood if likelihood is None else _why_not_finite(likelihood),
         "metrics": by(_windows(samples, series)),
         "cost": {
             "train_seconds": fitted.seconds,
@@ -149,6 +149,16 @@ def measure(fitted: Fitted, records: Records, *, seed: int = 0, by: Yardstick | 
         },
     }
     return Evaluation(finite(row), likelihood, samples)
+
+
+def _why_not_finite(likelihood: LogLikelihood) -> str | None:
+    """Return of which records log p is not finite, in words; None where it is of all."""
+    broken = (~likelihood.value.isfinite()).nonzero()[:, 0].tolist()
+    if not broken:
+        return None
+    others = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+    first = f"log p is {float(likelihood.value[broken[0]])} of record {broken[0] + 1}{others}"
+    return f"{first} of {len(likelihood.value)} (the first is 1): look at it, or leave it out"
 
 
 def finite(form: Any) -> Any:
@@ -270,7 +280,11 @@ def describe_evaluation(row: dict[str, Any]) -> str:
         if stated["kind"] == "interval" and stated["low"] is not None:
             high = "unknown" if stated["high"] is None else f"{stated['high']:.4g}"
             ends = f" [{stated['low']:.4g}, {high}]"
-        nats = "not finite" if stated["nats"] is None else f"{stated['nats']:.4f}{error} nats"
+        nats = (
+            f"not finite, {row['log_likelihood_why']}"
+            if stated["nats"] is None
+            else f"{stated['nats']:.4f}{error} nats"
+        )
         given = f", given {stated['given']}" if stated["given"] else ""
         protocol = f" ({stated['protocol']})" if stated["protocol"] else ""
         kind = stated["kind"].replace("_", " ")
