@@ -11,6 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import hexad
+from hexad.comparison import forecast_frame
+
 HEAVY = ("torch", "numpy", "pandas", "sklearn", "matplotlib", "pydantic", "scipy")
 
 
@@ -109,6 +112,22 @@ def test_forecast_follows_the_data(command, tmp_path):
     with Image.open(picture) as image:
         assert image.size[0] > 300
     _refused(command, "100,000", tmp_path / "g.csv", "forecast", run, "--steps", "1000000000")
+    grown = pd.DataFrame({"month": [*dates, "2010-01"], "level": [*values.round(3), 0.5]})
+    grown.to_csv(tmp_path / "grown.csv", index=False)
+    assert command("forecast", run, tmp_path / "grown.csv", "--steps", "2", "--out", out)[0] == 0
+    ahead = pd.read_csv(out)
+    assert list(ahead["time"]) == ["2010-02", "2010-03"]
+    refitted = hexad.fit("ar", tmp_path / "grown.csv", order=4, progress=False)
+    expected = forecast_frame(refitted, hexad.load_data(tmp_path / "grown.csv"), 2)[0]
+    pd.testing.assert_frame_equal(ahead, expected)
+    other = tmp_path / "other.csv"
+    grown.rename(columns={"level": "height"}).to_csv(other, index=False)
+    words = "other is a series of height; expected a series of level"
+    _refused(command, words, tmp_path / "g.csv", "forecast", run, other, "--steps", "2")
+    grown.to_csv(tmp_path / "s.csv", index=False)
+    _refused(command, "have changed since; give DATA", tmp_path / "g.csv", "forecast", run, "--steps", "2")
+    (tmp_path / "s.csv").unlink()
+    pd.DataFrame({"month": dates, "level": values.round(3)}).to_csv(tmp_path / "s.csv", index=False)
     (tmp_path / "p.png").mkdir()
     _refused(command, "is a folder", tmp_path / "g.csv", "forecast", run, "--steps", "3", "--plot", tmp_path / "p.png")
 

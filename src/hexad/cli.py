@@ -198,6 +198,10 @@ def summary(run: RunFolder) -> None:
 @app.command()
 def forecast(
     run: RunFolder,
+    data: Annotated[
+        str | None, typer.Argument(metavar="[DATA]", help="The series as it stands now; without it, the run's own.")
+    ] = None,
+    *,
     steps: Annotated[int, typer.Option("--steps", metavar="H", help="How many times ahead.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where it goes: .csv .tsv .parquet")],
     level: Annotated[float, typer.Option("--level", help="Confidence of the interval.")] = 0.95,
@@ -206,13 +210,13 @@ def forecast(
         str | None, typer.Option("--context", metavar="FILE", help="A table of the context of the rows to come.")
     ] = None,
 ) -> None:
-    """Forecast the H rows that follow the data's last, with intervals."""
+    """Forecast the H rows that follow the last one of the run's own data, or of DATA, with intervals."""
     from hexad.comparison import forecast as write_forecast
     from hexad.data import read_table
     from hexad.fitted import load
 
     ahead = None if context is None else read_table(context)
-    for note in write_forecast(load(run), steps, out, level=level, plot=plot, context=ahead):
+    for note in write_forecast(load(run), steps, out, data=data, level=level, plot=plot, context=ahead):
         _say(note)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hexad.autoregressive import Forecaster
 from hexad.checks import InputError, check_file
-from hexad.data import Data, check_output, write, write_bytes
+from hexad.data import Data, check_output, load_data, write, write_bytes
 from hexad.fitted import Fitted, own_data
 from hexad.recipes import all_recipes
 from hexad.train import evaluating
@@ -29,6 +29,7 @@ def forecast(
     steps: int,
     out: str | Path,
     *,
+    data: Data | str | Path | None = None,
     level: float = 0.95,
     plot: str | Path | None = None,
     context: pd.DataFrame | None = None,
@@ -39,6 +40,7 @@ def forecast(
         fitted: a run of a model of series.
         steps: how many rows.
         out: ``.csv``, ``.tsv`` or another table; replaced whole.
+        data: the series as it stands now, read as the run's was; None: the run's own.
         level: probability of each interval.
         plot: where a picture goes (``.png .svg .pdf``), or None.
         context: of a model with exogenous columns, those of the rows to come: a frame whose first row follows the
@@ -48,19 +50,30 @@ def forecast(
         What the user should know, a line each.
 
     Raises:
-        InputError: the model does not forecast, the data are gone, or an argument is wrong; nothing has been written.
+        InputError: the model does not forecast, the data are gone or not like the run's, or an argument is wrong;
+            nothing has been written.
     """
     path, picture = check_output(out), None if plot is None else Path(plot)
     if picture is not None and (picture.suffix.lower() not in PICTURES or not picture.parent.is_dir()):
         raise InputError(f"--plot {picture}: expected a file in an existing folder, ending in {' '.join(PICTURES)}")
     if picture is not None:
         check_file(picture)
-    data = own_data(fitted)
-    table, notes = forecast_frame(fitted, data, steps, level, context)
+    series = _series(fitted, data)
+    table, notes = forecast_frame(fitted, series, steps, level, context)
     write(table, path)
     if picture is not None:
-        write_bytes(picture, _picture(data, table, level, picture.suffix[1:].lower()))
+        write_bytes(picture, _picture(series, table, level, picture.suffix[1:].lower()))
     return [*notes, f"forecast: {path}"]
+
+
+def _series(fitted: Fitted, data: Data | str | Path | None) -> Data:
+    """Return the series that is to go on, by the options that the run's was read with."""
+    if data is None:
+        return own_data(fitted, "give DATA, the series as it stands now")
+    if isinstance(data, Data):
+        return data
+    kept = {k: v for k, v in fitted.config.data["source"].get("options", {}).items() if k != "split"}
+    return load_data(str(data), **{"layout": "series", **kept})
 
 
 @torch.no_grad()
@@ -81,14 +94,23 @@ def forecast_frame(
         raise InputError(f"--steps {steps!r}: expected a whole number from 1 to {MOST:,}")
     if not 0 < level < 1:
         raise InputError(f"--level {level!r}: expected a probability between 0 and 1, such as 0.95")
+    mine, found = fitted.event, data.event
+    if (
+        found.layout != "series"
+        or found.shape != mine.shape
+        or (mine.names and found.names and found.names != mine.names)
+    ):
+        there, here = (", ".join(event.names) or f"{event.dims} columns" for event in (found, mine))
+        raise InputError(f"forecast: {data.name} is a {found.layout} of {there}; expected a series of {here}")
     whole = torch.cat([data.tensor(split) for split in ("train", "valid", "test")])
     history = fitted.preprocessing.encode(whole, dtype=torch.float64)[0]
     model, notes = fitted.model, []
     ahead = _ahead(fitted, steps, context)
     of_history, of_steps = dict[str, Any](), dict[str, Any]()
     if ahead is not None:
-        known = [data.context_tensor(split, model.dtype, model.raw_context) for split in ("train", "valid", "test")]
-        of_history = {"context": torch.cat([part for part in known if part is not None])}
+        known = [data.known(split) or {} for split in ("train", "valid", "test")]
+        whole_of = {name: np.concatenate([part[name] for part in known]) for name in known[0]}
+        of_history = {"context": fitted.given(whole_of, len(whole))}
         of_steps = {"context": ahead}
     if not model.players:
         model = copy.deepcopy(model)
