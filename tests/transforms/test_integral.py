@@ -7,6 +7,7 @@ import torch
 from scipy.integrate import quad
 
 from hexad.transforms import Integral
+from hexad.transforms.root import within
 
 MAP = Integral(5)
 
@@ -95,3 +96,11 @@ def test_words():
         Integral(0)
     with pytest.raises(ValueError, match="must be positive"):
         Integral(bound=0.0)
+
+
+def test_what_leads_out_of_the_ends_comes_back_to_the_nearer_one_and_keeps_its_gradient():
+    t = torch.tensor([-1e30, 0.3, 1e30], requires_grad=True)
+    found = within(t, torch.tensor(-1.0), torch.tensor(2.0))
+    assert torch.equal(found, torch.tensor([-1.0, 0.3, 2.0]))
+    (slope,) = torch.autograd.grad(found.sum(), t)
+    assert torch.equal(slope, torch.ones(3))

@@ -152,7 +152,7 @@ def measure(fitted: Fitted, records: Records, *, seed: int = 0, by: Yardstick | 
 
 
 def _why_not_finite(likelihood: LogLikelihood) -> str | None:
-    """Return of which records log p is not finite, in words; None where it is of all."""
+    """Return of which records log p is not finite, in words; None where all are finite."""
     broken = (~likelihood.value.isfinite()).nonzero()[:, 0].tolist()
     if not broken:
         return None
@@ -280,11 +280,8 @@ def describe_evaluation(row: dict[str, Any]) -> str:
         if stated["kind"] == "interval" and stated["low"] is not None:
             high = "unknown" if stated["high"] is None else f"{stated['high']:.4g}"
             ends = f" [{stated['low']:.4g}, {high}]"
-        nats = (
-            f"not finite, {row['log_likelihood_why']}"
-            if stated["nats"] is None
-            else f"{stated['nats']:.4f}{error} nats"
-        )
+        reason = f", {row['log_likelihood_why']}" if row["log_likelihood_why"] else ""
+        nats = f"not finite{reason}" if stated["nats"] is None else f"{stated['nats']:.4f}{error} nats"
         given = f", given {stated['given']}" if stated["given"] else ""
         protocol = f" ({stated['protocol']})" if stated["protocol"] else ""
         kind = stated["kind"].replace("_", " ")

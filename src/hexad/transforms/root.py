@@ -48,4 +48,4 @@ def within(t: Tensor, low: Tensor, high: Tensor) -> Tensor:
     On a plateau, whose slope is next to nothing, a step of Newton's leads anywhere.
     """
     value = t.detach()
-    return t + (torch.minimum(torch.maximum(value, low), high) - value)
+    return torch.minimum(torch.maximum(value, low), high) + (t - value)
