@@ -126,8 +126,6 @@ def test_forecast_follows_the_data(command, tmp_path):
     _refused(command, words, tmp_path / "g.csv", "forecast", run, other, "--steps", "2")
     grown.to_csv(tmp_path / "s.csv", index=False)
     _refused(command, "have changed since; give DATA", tmp_path / "g.csv", "forecast", run, "--steps", "2")
-    (tmp_path / "s.csv").unlink()
-    pd.DataFrame({"month": dates, "level": values.round(3)}).to_csv(tmp_path / "s.csv", index=False)
     (tmp_path / "p.png").mkdir()
     _refused(command, "is a folder", tmp_path / "g.csv", "forecast", run, "--steps", "3", "--plot", tmp_path / "p.png")
 

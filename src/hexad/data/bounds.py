@@ -14,7 +14,7 @@ from hexad.checks import InputError
 from hexad.data.options import per_column
 from hexad.event import Event, Support
 
-__all__ = ["SLACK", "bounds_of", "check_bounds", "limits", "named"]
+__all__ = ["SLACK", "bounds_of", "check_bounds", "limits", "row_number"]
 
 SLACK = 1e-3  # of a step: how far rounding may put a point of the grid beyond a bound
 
@@ -39,7 +39,7 @@ def bounds_of(given: Any, kinds: list[str], names: tuple[str, ...]) -> list[tupl
     return [(-math.inf if low is None else low, math.inf if high is None else high) for low, high in pairs]
 
 
-def named(row: int, rows: np.ndarray | None) -> int:
+def row_number(row: int, rows: np.ndarray | None) -> int:
     """Return what users call a row, from 1: by the given numbers, from 0, or as it stands."""
     return 1 + (row if rows is None else int(rows[row]))
 
@@ -65,7 +65,7 @@ def check_bounds(x: np.ndarray, event: Event, where: str, rows: np.ndarray | Non
         low = values[row] <= support.low
         bound = f"its lower bound {support.low:.12g}" if low else f"its upper bound {support.high:.12g}"
         name = f"column {event.names[i]}" if event.names else f"element {i} of a record"
-        held = f"{where}: {name} holds {values[row]:.12g} in row {named(row, rows)}"
+        held = f"{where}: {name} holds {values[row]:.12g} in row {row_number(row, rows)}"
         if on[row]:
             raise InputError(
                 f"{held}, on {bound}, where a density has no value; expected values inside, "

@@ -12,7 +12,7 @@ import numpy as np
 
 from hexad.checks import InputError
 from hexad.data.arrangement import Arrangement
-from hexad.data.bounds import bounds_of, check_bounds, named
+from hexad.data.bounds import bounds_of, check_bounds, row_number
 from hexad.data.options import Options, per_column
 from hexad.data.raw import Raw
 from hexad.data.steps import find_step
@@ -135,7 +135,7 @@ def check_values(x: np.ndarray, event: Event, where: str, found: bool = False, r
     else:
         todo = "say --data support=real, or give whole numbers"
     raise InputError(
-        f"{where}: {name} holds {value:g} in row {named(row, rows)}; expected {event.supports[column]}, "
+        f"{where}: {name} holds {value:g} in row {row_number(row, rows)}; expected {event.supports[column]}, "
         f"whole numbers 0 to {highest}; {todo}"
     )
 
