@@ -14,6 +14,7 @@ from torch import Tensor
 from hexad.autoregressive import Forecaster
 from hexad.checks import InputError, check_file
 from hexad.data import Data, check_output, load_data, write, write_bytes
+from hexad.data.forms.delimited import pattern_of
 from hexad.fitted import Fitted, own_data
 from hexad.recipes import all_recipes
 from hexad.train import evaluating
@@ -120,7 +121,7 @@ def forecast_frame(
     with evaluating(model, len(history)):
         encoded = model.forecast(history, steps, level, **of_steps)
     parts = [fitted.preprocessing.map.inverse(z) for z in encoded]
-    columns: dict[str, Any] = {"time": _times(data, steps)}
+    columns: dict[str, Any] = {"time": _written(_ahead_of(_past(data), steps), data)}
     for i, name in enumerate(data.names or tuple(f"x{i}" for i in range(history.shape[1]))):
         for what, values in zip(("mean", "lower", "upper"), parts, strict=True):
             columns[what if history.shape[1] == 1 else f"{name}_{what}"] = values[:, i].numpy()
@@ -137,52 +138,65 @@ def _ahead(fitted: Fitted, steps: int, context: pd.DataFrame | None) -> Tensor |
     return fitted.given(None if context is None else context[:steps], steps)
 
 
-def _times(data: Data, steps: int) -> list[Any]:
-    """Return the times after the data's last: dates as they were written, or numbers of rows, from 0."""
-    dates = data.source.get("dates")
-    if not dates:
-        start = sum(len(data.split(split)) for split in ("train", "valid", "test"))
-        return list(range(start, start + steps))
-    index = pd.DatetimeIndex(np.concatenate([data.split(s).index.to_numpy() for s in ("train", "valid", "test")]))
+def _past(data: Data) -> pd.DatetimeIndex | pd.RangeIndex:
+    """Return the times of the data: dates where they have them, else numbers of rows, from 0."""
+    splits = [data.split(split) for split in ("train", "valid", "test")]
+    if not data.source.get("dates"):
+        return pd.RangeIndex(sum(map(len, splits)))
+    return pd.DatetimeIndex(np.concatenate([split.index.to_numpy() for split in splits]))
+
+
+def _ahead_of(index: pd.DatetimeIndex | pd.RangeIndex, steps: int) -> pd.DatetimeIndex | pd.RangeIndex:
+    """Return the times of the steps after these."""
+    if isinstance(index, pd.RangeIndex):
+        return pd.RangeIndex(len(index), len(index) + steps)
     rule = pd.DatetimeIndex(index, freq="infer").freq
     if rule is None:  # gaps: the usual distance goes on
         step = pd.Series(index).diff().median()
-        ahead = pd.DatetimeIndex([index[-1] + step * (k + 1) for k in range(steps)])
-    else:
-        ahead = pd.date_range(index[-1], periods=steps + 1, freq=rule)[1:]
-    return list(ahead.strftime(dates["pattern"]))
+        return pd.DatetimeIndex([index[-1] + step * (k + 1) for k in range(steps)])
+    return pd.date_range(index[-1], periods=steps + 1, freq=rule)[1:]
+
+
+def _written(times: pd.DatetimeIndex | pd.RangeIndex, data: Data) -> list[Any]:
+    """Return times as the data's were written, to the hour where that is not enough."""
+    dates = data.source.get("dates")
+    if not dates or isinstance(times, pd.RangeIndex):
+        return list(times)
+    needed = pattern_of(times)
+    return list(times.strftime(needed if "%H" in needed and "%H" not in dates["pattern"] else dates["pattern"]))
 
 
 def _picture(data: Data, table: pd.DataFrame, level: float, form: str) -> bytes:
     """Return a picture of the last rows and the forecast, a panel a column."""
     import io
 
+    from matplotlib.dates import ConciseDateFormatter
     from matplotlib.figure import Figure
 
     means = [name for name in table.columns if name.endswith("mean")]
     figure = Figure(figsize=(9, 2.6 * len(means) + 0.6), layout="constrained")
-    past = np.concatenate(
+    known = np.concatenate(
         [np.asarray(data.split(s), dtype=float).reshape(len(data.split(s)), -1) for s in ("train", "valid", "test")]
     )
-    shown = past[-max(3 * len(table), 60) :]
-    before, after = np.arange(-len(shown) + 1, 1), np.arange(1, len(table) + 1)
+    count, times = max(3 * len(table), 60), _past(data)
+    shown, before = known[-count:], times[-count:]
+    after = before[-1:].append(_ahead_of(times, len(table)))  # the forecast goes out from the last that is known
     for i, (axes, mean) in enumerate(zip(np.atleast_1d(figure.subplots(len(means), 1)), means, strict=True)):
         stem = mean[: -len("mean")]
-        axes.plot(before, shown[:, i], color="0.35", linewidth=1.2, label="data")
-        axes.fill_between(
-            after,
-            table[f"{stem}lower"],
-            table[f"{stem}upper"],
-            color="C0",
-            alpha=0.2,
-            linewidth=0,
-            label=f"{100 * level:g}% interval",
+        middle, lower, upper = (
+            np.concatenate([shown[-1:, i], table[stem + what]]) for what in ("mean", "lower", "upper")
         )
-        axes.plot(after, table[mean], color="C0", linewidth=1.6, label="forecast")
+        axes.plot(before, shown[:, i], color="0.35", linewidth=1.2, label="data")
+        interval = f"{100 * level:g}% interval"
+        axes.fill_between(after, lower, upper, color="C0", alpha=0.2, linewidth=0, label=interval)
+        axes.plot(after, middle, color="C0", linewidth=1.6, label="forecast")
         axes.set_title(stem.rstrip("_") or (data.names[0] if data.names else data.name), loc="left", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8, loc="best")
-    axes.set_xlabel(f"rows after the last ({table['time'].iloc[0]} to {table['time'].iloc[-1]} forecast)", fontsize=9)
+        if isinstance(times, pd.DatetimeIndex):
+            axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    if isinstance(times, pd.RangeIndex):
+        axes.set_xlabel("row", fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form, dpi=150)
     return buffer.getvalue()

@@ -16,7 +16,7 @@ from hexad.data.bounds import limits
 from hexad.data.columns import check_numbers, listed
 from hexad.data.context import Context
 from hexad.data.detect import check_values
-from hexad.data.forms.memory import is_frame, numbers, to_pandas
+from hexad.data.forms.memory import framed, is_frame, numbers, to_pandas
 from hexad.data.raw import Raw
 from hexad.data.steps import decimals
 from hexad.data.text import BYTES, beginning, codes, strings
@@ -105,6 +105,7 @@ class Format:
         if self.container == "text" and not isinstance(x, Tensor):
             letters = codes(x, self.alphabet, self.event.dims, where, self.tokens)
             return torch.from_numpy(letters).to(self.dtype)
+        x = framed(x)
         array = self._columns(x, where) if is_frame(x) else self._array(x, where)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             bad = ~np.isfinite(array.reshape(len(array), -1))
@@ -130,7 +131,7 @@ class Format:
         """
         if self.container == "text":
             raise InputError(f"{where}: a text has no mark for what is missing; expected a table, or an array with NaN")
-        filled, missing = self._filled(x, where)
+        filled, missing = self._filled(framed(x), where)
         encoded = self.encode(filled, where).double()
         return encoded.masked_fill(torch.from_numpy(missing).reshape(encoded.shape), torch.nan)
 
@@ -284,7 +285,7 @@ class Format:
         Returns:
             A pandas frame with all columns of ``x``, or an array (n, *record); whole-number columns are so again.
         """
-        made = self.decode(filled)
+        made, x = self.decode(filled), framed(x)
         table = made.to_numpy() if self.container == "frame" else self.arrangement.inside(made).reshape(len(made), -1)
         if not is_frame(x):
             given = self._array(x, "data")

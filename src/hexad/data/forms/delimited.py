@@ -22,7 +22,7 @@ from hexad.data.raw import Raw
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MISSING", "date_pattern", "in_time", "index_dates", "is_number", "odd_among_dates", "read"]
+__all__ = ["MISSING", "date_pattern", "in_time", "index_dates", "is_number", "odd_among_dates", "pattern_of", "read"]
 
 MISSING = ("", "NA", "?", "NaN", "nan", "N/A", "n/a", "null")
 DATES = tuple(
@@ -57,6 +57,19 @@ def date_pattern(cells: Iterable[object]) -> str | None:
     return next(
         (pattern for pattern in DATES if all(_matches(cell, pattern) for cell in (*words[:100], words[-1]))), None
     )
+
+
+def pattern_of(dates: pd.DatetimeIndex) -> str:
+    """Return the pattern that writes all of these: of days where they are days, and else to the part that they need.
+
+    >>> import pandas as pd
+    >>> pattern_of(pd.date_range("1949-01-01", periods=3, freq="h"))
+    '%Y-%m-%d %H:%M:%S'
+    """
+    if (dates.microsecond != 0).any():
+        return "%Y-%m-%d %H:%M:%S.%f"
+    local = dates.tz_localize(None)
+    return "%Y-%m-%d" if (local == local.normalize()).all() else "%Y-%m-%d %H:%M:%S"
 
 
 def odd_among_dates(cells: Iterable[object]) -> int | None:

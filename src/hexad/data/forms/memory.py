@@ -13,7 +13,7 @@ from hexad.data.raw import SPLITS, Raw
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["is_frame", "join", "numbers", "read", "read_array", "read_frame", "to_pandas"]
+__all__ = ["framed", "is_frame", "join", "numbers", "read", "read_array", "read_frame", "to_pandas"]
 
 EXPECTED = "expected a name, a path, an array, a tensor, a frame, or an iterable of arrays with a length"
 
@@ -27,6 +27,7 @@ def read(source: Any, where: str = "the data") -> Raw:
     if isinstance(source, Mapping) and "train" in source and set(source) <= set(SPLITS):
         read_parts = {split: read(part, f"{where}, {split}") for split, part in source.items()}
         return join(read_parts, where)
+    source = framed(source)
     if is_frame(source):
         return read_frame(to_pandas(source), where)
     if isinstance(source, np.ndarray) or hasattr(source, "detach"):
@@ -75,6 +76,13 @@ def is_frame(source: Any) -> bool:
     return isinstance(nw.from_native(source, pass_through=True, eager_only=True), nw.DataFrame)
 
 
+def framed(source: Any) -> Any:
+    """Return a series of pandas, which has an index of its own, as a frame of one column; all else as it is."""
+    import pandas as pd
+
+    return source.to_frame("x0" if source.name is None else source.name) if isinstance(source, pd.Series) else source
+
+
 def to_pandas(source: Any) -> pd.DataFrame:
     """Return a frame of any of these libraries as one of pandas; columns of pandas frames keep labels and index."""
     import narwhals.stable.v1 as nw
@@ -87,14 +95,16 @@ def to_pandas(source: Any) -> pd.DataFrame:
 
 
 def read_frame(frame: pd.DataFrame, where: str) -> Raw:
-    """Return the table of a pandas frame; an index of dates, or a first column of dates, is time.
+    """Return the table of a pandas frame; an index of dates or periods, or a first column of dates, is time.
+
+    A period stands at its beginning.
 
     Raises:
         InputError: the frame has no rows, no columns, or two columns of one name.
     """
     import pandas as pd
 
-    from hexad.data.forms.delimited import in_time, index_dates
+    from hexad.data.forms.delimited import in_time, index_dates, pattern_of
 
     if frame.shape[0] == 0 or frame.shape[1] == 0:
         raise InputError(f"{where}: the table is empty, {frame.shape[0]} rows and {frame.shape[1]} columns")
@@ -105,12 +115,14 @@ def read_frame(frame: pd.DataFrame, where: str) -> Raw:
     sparse = {name: kind.subtype for name, kind in frame.dtypes.items() if isinstance(kind, pd.SparseDtype)}
     frame = frame.astype(sparse) if sparse else frame
     raw = Raw({"all": frame}, "table", where=where)
-    if isinstance(frame.index, (pd.DatetimeIndex, pd.PeriodIndex)):
-        return in_time(raw, frame, str(frame.index.name or "time"), "%Y-%m-%d %H:%M:%S")
+    if isinstance(frame.index, pd.PeriodIndex):
+        frame = frame.set_axis(frame.index.to_timestamp(), axis=0)
+    if isinstance(frame.index, pd.DatetimeIndex):
+        return in_time(raw, frame, str(frame.index.name or "time"), pattern_of(frame.index))
     first = frame.iloc[:, 0]
     if pd.api.types.is_datetime64_any_dtype(first) and frame.shape[1] > 1 and not first.isna().any():
-        indexed = frame.iloc[:, 1:].set_axis(pd.DatetimeIndex(first), axis=0)
-        return in_time(raw, indexed, str(first.name), "%Y-%m-%d %H:%M:%S")
+        dates = pd.DatetimeIndex(first)
+        return in_time(raw, frame.iloc[:, 1:].set_axis(dates, axis=0), str(first.name), pattern_of(dates))
     if pd.api.types.is_string_dtype(first):
         return index_dates(raw)
     raw.parts["all"] = frame.reset_index(drop=True)

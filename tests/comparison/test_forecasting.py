@@ -1,0 +1,84 @@
+"""Times of a forecast: they follow the data's own, in whatever way pandas holds these."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import hexad
+from hexad.comparison.forecasting import forecast, forecast_frame
+
+N = 60
+
+
+def made(index, name="y"):
+    values = np.random.default_rng(0).normal(size=N).cumsum()
+    return pd.Series(values, index=index, name=name)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return hexad.fit("ar", made(pd.date_range("2020-01-01", periods=N, freq="D")), order=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        (pd.date_range("2020-01-01", periods=N, freq="D"), ["2020-03-01", "2020-03-02"]),
+        (pd.date_range("2020-01-01", periods=N, freq="B"), ["2020-03-25", "2020-03-26"]),
+        (pd.date_range("2020-01-01", periods=N, freq="h"), ["2020-01-03 12:00:00", "2020-01-03 13:00:00"]),
+        (
+            pd.date_range("2020-01-01", periods=N, freq="100ms"),
+            ["2020-01-01 00:00:06.000000", "2020-01-01 00:00:06.100000"],
+        ),
+        (pd.period_range("2020-01", periods=N, freq="M"), ["2025-01-01", "2025-02-01"]),
+        (pd.period_range("1990Q1", periods=N, freq="Q"), ["2005-01-01", "2005-04-01"]),
+        # a day is missing, and the rest are half a day apart: the usual distance goes on
+        (
+            pd.date_range("2020-01-01", periods=N + 2, freq="12h").delete([20, 21]),
+            ["2020-02-01 00:00:00", "2020-02-01 12:00:00"],
+        ),
+        (pd.RangeIndex(N), [N, N + 1]),
+    ],
+)
+@pytest.mark.parametrize("form", ["series", "frame"])
+def test_a_forecast_goes_on_in_time(fitted, index, expected, form):
+    series = made(index)
+    data = hexad.load_data(series if form == "series" else series.to_frame(), layout="series")
+    table, _ = forecast_frame(fitted, data, 2)
+    assert table["time"].tolist() == expected
+    assert table["mean"].equals(forecast_frame(fitted, hexad.load_data(made(None), layout="series"), 2)[0]["mean"])
+
+
+def test_days_that_go_on_in_hours_are_written_to_the_hour(fitted):
+    days = [datetime.datetime(2020, 1, 1) + datetime.timedelta(days=int(k)) for k in np.arange(N) * 1.5]
+    table, _ = forecast_frame(fitted, hexad.load_data(made(pd.DatetimeIndex(days))[:-1]), 1)
+    assert table["time"].tolist() == ["2020-03-29 12:00:00"]
+
+
+def test_a_series_of_pandas_is_a_table_of_one_column(fitted):
+    series = made(pd.date_range("2020-01-01", periods=N, freq="D"))
+    data = hexad.load_data(series)
+    assert (data.event.layout, data.names) == ("series", ("y",))
+    frame = hexad.load_data(series.to_frame())
+    assert data.train.equals(frame.train)
+    assert data.source["dates"] == {"name": "time", "pattern": "%Y-%m-%d"}
+    assert fitted.log_likelihood(series[:9]).value.equal(fitted.log_likelihood(series[:9].to_frame()).value)
+    unnamed = hexad.load_data(made(None, name=None), layout="series")
+    assert unnamed.names == ("x0",)
+
+
+@pytest.mark.parametrize("index", [pd.date_range("2020-01-01", periods=N, freq="D"), pd.RangeIndex(N)])
+def test_a_picture_has_the_data_s_times(fitted, index, tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, buffer, **_: drawn.append(figure))
+    data = hexad.load_data(made(index), layout="series")
+    forecast(fitted, 5, tmp_path / "f.csv", data=data, plot=tmp_path / "f.png")
+    (axes,) = drawn[0].axes
+    known, ahead = axes.get_lines()
+    assert list(known.get_xdata())[-1] == index[-1] == list(ahead.get_xdata())[0]
+    assert len(ahead.get_xdata()) == 6
+    assert ahead.get_ydata()[0] == known.get_ydata()[-1] == made(index).iloc[-1]
