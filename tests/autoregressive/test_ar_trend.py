@@ -253,8 +253,8 @@ def test_a_run_has_a_table_of_its_coefficients(run):
     plain = hexad.fit("ar", data, order=1, method="burg", progress=False)
     with pytest.raises(InputError, match="standard errors are those of method=cls, this model's is burg"):
         plain.summary()
-    with pytest.raises(InputError, match="var has no table of coefficients; models that have one: ar"):
-        hexad.fit("var", data, order=1, progress=False).summary()
+    with pytest.raises(InputError, match="deepar has no table of coefficients; models that have one: ar, var"):
+        hexad.fit("deepar", data, steps=1, hidden=2, rows=8, progress=False).summary()
 
 
 def test_the_forecast_of_a_run_is_autoregs_on_the_whole_series(run):

@@ -79,6 +79,6 @@ def test_a_picture_has_the_data_s_times(fitted, index, tmp_path, monkeypatch):
     forecast(fitted, 5, tmp_path / "f.csv", data=data, plot=tmp_path / "f.png")
     (axes,) = drawn[0].axes
     known, ahead = axes.get_lines()
-    assert list(known.get_xdata())[-1] == index[-1] == list(ahead.get_xdata())[0]
+    assert list(known.get_xdata())[-1] == index[-1] == next(iter(ahead.get_xdata()))
     assert len(ahead.get_xdata()) == 6
     assert ahead.get_ydata()[0] == known.get_ydata()[-1] == made(index).iloc[-1]

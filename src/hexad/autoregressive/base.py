@@ -24,7 +24,16 @@ from hexad.event import Event
 from hexad.model import Density, Imputation, Imputer, Trajectory
 from hexad.randomness import fresh
 
-__all__ = ["Autoregressive", "Forecaster", "Walk", "column_order", "drawn", "position_labels"]
+__all__ = [
+    "Autoregressive",
+    "Forecaster",
+    "Walk",
+    "check_forecast",
+    "check_paths",
+    "column_order",
+    "drawn",
+    "position_labels",
+]
 
 PARTICLES = 128  # a record, where columns are missing
 PIECE = 256  # records that share a pass over all columns where they are drawn by such: for memory
@@ -264,6 +273,18 @@ class Forecaster(ABC):
             n: how many draws.
             generator: where randomness comes from.
         """
+
+
+def check_forecast(steps: int, level: float) -> None:
+    """Refuse a number of steps that is not positive, or a level outside (0, 1)."""
+    if steps < 1 or not 0 < level < 1:
+        raise InputError(f"forecast: expected steps of at least 1 and a level in (0, 1), got {steps} and {level}")
+
+
+def check_paths(steps: int, n: int) -> None:
+    """Refuse numbers of steps and of paths that are not positive."""
+    if steps < 1 or n < 1:
+        raise InputError(f"forecast: expected steps and paths of at least 1, got {steps} and {n}")
 
 
 def column_order(order: str | Sequence[int], dims: int) -> list[int]:

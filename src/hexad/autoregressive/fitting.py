@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from hexad.autoregressive.linear import burg, exact_likelihood, lagged, yule_walker
-from hexad.autoregressive.regression import deterministic, independent, least_squares, term_names
+from hexad.autoregressive.regression import deterministic, independent, least_squares, split_terms, term_names
 from hexad.autoregressive.start import mean_path, stationary_start, window_start
 from hexad.checks import InputError
 
@@ -71,7 +71,7 @@ class Estimator:
             errors[[*places, *range(len(names) + self.span, len(errors))]] = fit.errors
         coefficients[:p] = phi
         variance = max(variance, floor)
-        drift = self._parts(terms)
+        drift = split_terms(terms, self.trend, self.period)
         return {
             "mean": mean,
             "anchor": y[0],
@@ -91,27 +91,20 @@ class Estimator:
         """Whether there is a trend or a period."""
         return "t" in self.trend or self.period is not None
 
-    def _parts(self, terms: np.ndarray) -> tuple[float, float, np.ndarray]:
-        """Return constant, slope and seasons (period or 1,) of the coefficients of the terms of the time."""
-        seasons, constant = np.zeros(self.period or 1), int("c" in self.trend)
-        if self.period is not None:
-            seasons[constant:] = terms[len(terms) - self.period + constant :]
-        return terms[0] if constant else 0.0, terms[constant] if "t" in self.trend else 0.0, seasons
-
     def _start(
         self,
         y: np.ndarray,
         x: np.ndarray | None,
         phi: np.ndarray,
         variance: float,
-        drift: tuple[float, float, np.ndarray],
+        drift: tuple[np.ndarray, np.ndarray, np.ndarray],
         effects: np.ndarray,
         floor: float,
     ) -> dict[str, Any]:
         """Return what the law of the first rows gives to its buffers."""
         p, found = len(phi), dict[str, Any]()
         away = 1 - float(phi.sum())  # 0 at a unit root, which has no stationary law
-        start = stationary_start(0.0 if self.timed or away == 0 else drift[0] / away, phi, variance)
+        start = stationary_start(0.0 if self.timed or away == 0 else float(drift[0]) / away, phi, variance)
         # without a stationary law the path is what least squares say without lags
         alone = start is None and (self.timed or x is not None)
         still = least_squares(y, [], self.trend, self.period, x) if alone else None
@@ -121,9 +114,10 @@ class Estimator:
             y = y - found["path_effects"] @ x
         if self.timed:
             if still is None:
-                slope, seasons = mean_path(*drift, phi)
+                constant, slope, seasons = (part[None] for part in drift)
+                (slope,), (seasons,) = mean_path(constant, slope, seasons, phi[:, None, None])
             else:
-                constant, slope, seasons = self._parts(still.terms)
+                constant, slope, seasons = split_terms(still.terms, self.trend, self.period)
                 seasons = constant + seasons
             found |= {"path_slope": slope, "path_seasons": seasons}
             times = np.arange(len(y))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hexad.autoregressive.ar import AR
-from hexad.autoregressive.base import Forecaster
+from hexad.autoregressive.base import Forecaster, check_paths
 from hexad.autoregressive.heads import gaussian_log_mass, snap
 from hexad.checks import InputError, choose
 from hexad.event import Event
@@ -274,8 +274,7 @@ class NeuralForecaster(Density, Forecaster):
 
         Columns with a step are on their grid.
         """
-        if steps < 1 or n < 1:
-            raise InputError(f"forecast: expected steps and paths of at least 1, got {steps} and {n}")
+        check_paths(steps, n)
         generator, history = fresh(generator, self.device), history.to(self.device, self.dtype)
         features = self._told(F.pad(history, (0, 0, 0, 1))[None])[2][:, :-1]  # none of an empty history
         state = self.network.repeated(self.network.read(self._fed(features)), n)

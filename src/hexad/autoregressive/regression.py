@@ -20,7 +20,7 @@ import numpy as np
 
 from hexad.autoregressive.design import Dense, design_of
 
-__all__ = ["TRENDS", "Regression", "deterministic", "independent", "least_squares", "term_names"]
+__all__ = ["TRENDS", "Regression", "deterministic", "independent", "least_squares", "split_terms", "term_names"]
 
 TRENDS = ("n", "c", "t", "ct")  # nothing, a constant, a trend, both
 DEPENDENT = 1e-5  # Cholesky's least pivot of terms of length 1, below which one refinement is not sure to be enough
@@ -52,6 +52,15 @@ def term_names(trend: str, period: int | None) -> list[str]:
     """Return the names of the terms of the time, in their order: ``const``, ``trend``, ``s(2,4)``, ..."""
     names = [name for letter, name in (("c", "const"), ("t", "trend")) if letter in trend]
     return names + [f"s({j},{period})" for j in range(2 if "c" in trend else 1, (period or 0) + 1)]
+
+
+def split_terms(terms: np.ndarray, trend: str, period: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return constant (...), slope (...) and seasons (..., period or 1) of coefficients (..., terms)."""
+    constant, zero = int("c" in trend), np.zeros(terms.shape[:-1])
+    seasons = np.zeros((*terms.shape[:-1], period or 1))
+    if period is not None:
+        seasons[..., constant:] = terms[..., terms.shape[-1] - period + constant :]
+    return terms[..., 0] if constant else zero, terms[..., constant] if "t" in trend else zero, seasons
 
 
 def deterministic(trend: str, period: int | None, first: int, end: int) -> np.ndarray:

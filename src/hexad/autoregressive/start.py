@@ -49,22 +49,28 @@ def window_start(y: np.ndarray, p: int, floor: float) -> Start:
     return coefficients, intercepts, variances
 
 
-def mean_path(intercept: float, slope: float, seasons: np.ndarray, phi: np.ndarray) -> tuple[float, np.ndarray]:
-    r"""Return the slope B and the seasons m (s,) of the path :math:`\mu_t = B (t + 1) + m_{t \bmod s}` that a
-    stationary autoregression phi (p,) of drift :math:`c + b (t + 1) + \gamma_{t \bmod s}` moves around.
+def mean_path(
+    intercept: np.ndarray, slope: np.ndarray, seasons: np.ndarray, matrices: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Return the slope B (D,) and the seasons m (D, s) of the path :math:`\mu_t = B (t + 1) + m_{t \bmod s}` that a
+    stationary autoregression of drift :math:`c + b (t + 1) + \gamma_{t \bmod s}` moves around.
 
     Of all solutions of its recursion it is the one that is a line and a periodic part, and nothing that dies out:
-    :math:`B (1 - \sum \phi_i) = b` and :math:`m_j - \sum \phi_i m_{j-i} = c + \gamma_j - B \sum i \phi_i`.
+    :math:`(I - \sum A_i) B = b` and :math:`m_j - \sum A_i m_{j-i} = c + \gamma_j - \sum i A_i B`.
 
     Args:
-        intercept: c.
-        slope: b.
-        seasons: gamma, (s,); s = 1 without seasons.
-        phi: (p,).
+        intercept: c, (D,).
+        slope: b, (D,).
+        seasons: gamma, (D, s); s = 1 without seasons.
+        matrices: A of lag 1 to p, (p, D, D).
     """
-    period, lags = len(seasons), np.arange(1, len(phi) + 1)
-    slope = slope / (1 - phi.sum())
-    recursion = np.eye(period)
-    places = np.arange(period)
-    np.subtract.at(recursion, (places[:, None], (places[:, None] - lags) % period), phi)
-    return slope, np.linalg.solve(recursion, intercept + seasons - slope * (lags @ phi))
+    dims, period = seasons.shape
+    eye, places, lags = np.eye(dims), np.arange(period), np.arange(1, len(matrices) + 1)
+    slope = np.linalg.solve(eye - matrices.sum(0), slope)
+    recursion = np.zeros((period, period, dims, dims))
+    recursion[places, places] = eye
+    np.subtract.at(recursion, (places[:, None], (places[:, None] - lags) % period), matrices)
+    whole = recursion.transpose(0, 2, 1, 3).reshape(period * dims, period * dims)
+    moved = np.tensordot(lags, matrices, 1) @ slope if len(lags) else np.zeros(dims)
+    right = intercept + seasons.T - moved
+    return slope, np.linalg.solve(whole, right.reshape(-1)).reshape(period, dims).T

@@ -63,7 +63,13 @@ def _written(x: float) -> str:
 
 
 def summarise(
-    title: str, names: Sequence[str], coefficients: Tensor, errors: Tensor, variance: float, rows: int
+    title: str,
+    names: Sequence[str],
+    coefficients: Tensor,
+    errors: Tensor,
+    variance: float,
+    rows: int,
+    joint: tuple[float, int] | None = None,
 ) -> Summary:
     """Return the summary of a regression.
 
@@ -73,6 +79,7 @@ def summarise(
         coefficients, errors: theirs and their standard errors, (k,).
         variance: mean square of the residuals.
         rows: that were regressed.
+        joint: log-likelihood and number of parameters of the system that the equation is one of; None: of it alone.
     """
     import pandas as pd
 
@@ -81,7 +88,7 @@ def summarise(
     parts = [coefficients, errors, z, torch.erfc(z.abs() / math.sqrt(2)), coefficients - reach, coefficients + reach]
     columns = ["coef", "std err", "z", "P>|z|", "[0.025", "0.975]"]
     table = pd.DataFrame(torch.stack(parts, 1).cpu().numpy(), index=list(names), columns=columns)
-    likelihood, counted = -0.5 * rows * (math.log(2 * math.pi * variance) + 1), len(names) + 1
+    likelihood, counted = joint or (-0.5 * rows * (math.log(2 * math.pi * variance) + 1), len(names) + 1)
     return Summary(
         title,
         rows,

@@ -1,37 +1,50 @@
 r"""VAR(p): the linear autoregression of several columns together (Sims, 1980).
 
-.. math:: y_t = c + \sum_{i=1}^{p} A_i\, y_{t-i} + \varepsilon_t, \qquad \varepsilon_t \sim N(0, \Sigma)
+.. math:: y_t = d_t + B x_t + \sum_{i=1}^{p} A_i\, y_{t-i} + \varepsilon_t, \qquad \varepsilon_t \sim N(0, \Sigma)
 
-Fitted by conditional least squares, which with the same regressors in all equations is maximum likelihood. With
-:math:`\Sigma = L L^\top` column k of a row has the conditional :math:`N(x_k - L_{kk} z_k, L_{kk}^2)`,
-:math:`z = L^{-1} \varepsilon`, given the rows and the columns before it; a column with a recorded step has the mass of
-its cell there.
+The drift :math:`d_t` is a constant, or also a trend and the levels of seasons, and :math:`x_t` is a context. Fitted by
+conditional least squares (:mod:`~hexad.autoregressive.joint`). With :math:`\Sigma = L L^\top` column k of a row has the
+conditional :math:`N(x_k - L_{kk} z_k, L_{kk}^2)`, :math:`z = L^{-1} \varepsilon`, given the rows and the columns before
+it; a column with a recorded step has the mass of its cell there.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from hexad.autoregressive.base import Forecaster
+from hexad.autoregressive.base import check_forecast, check_paths
 from hexad.autoregressive.fitting import PRICES
 from hexad.autoregressive.heads import gaussian_log_mass, snap
+from hexad.autoregressive.joint import (
+    FLOOR,
+    JointRegression,
+    companion_matrix,
+    joint_least_squares,
+    joint_order,
+    stationary_covariance,
+)
+from hexad.autoregressive.linear_series import LinearSeries
+from hexad.autoregressive.regression import split_terms, term_names
+from hexad.autoregressive.start import mean_path
+from hexad.autoregressive.summary import Summary, summarise
 from hexad.checks import InputError, choose
 from hexad.event import Event
-from hexad.model import Density, Trajectory
 from hexad.randomness import fresh
 
 __all__ = ["VAR"]
 
-FLOOR = 1e-12  # of the noise's variance, in units of the column's own
 
+class VAR(LinearSeries):
+    r"""A VAR(p) of a series; closed form.
 
-class VAR(Density, Forecaster):
-    r"""A VAR(p) of a series; closed form, in float64.
-
-    A record is one time, (D,), and ``log_prob`` splits the joint log density of a series (T, D) over its times. The
-    first p rows follow the stationary law where there is one, otherwise the Gaussian fitted to all training windows of
-    p rows.
+    The first p rows follow the stationary law around the mean path where there is one; otherwise the Gaussian fitted to
+    all training windows of p rows, of a trend, seasons or a context after these were taken off by least squares.
+    :meth:`prepare` is the whole fit, and can be called again on a longer series.
 
     Args:
         event: a real event of layout ``series`` and shape (D,).
@@ -39,142 +52,251 @@ class VAR(Density, Forecaster):
         criterion: ``bic``, ``hqic`` or ``aic``, over the orders from 0 on the rows that all of them have in common.
         max_order: the largest order that the criterion may choose; in n rows at most as many as leave two rows a
             coefficient.
+        trend: of the drift: ``n`` (none), ``c`` (a constant), ``t`` (a trend) or ``ct``.
+        period: rows in a period, at least 2, whose seasons have a level each; None: no seasons.
+        context: number of context features, k.
 
     Raises:
         InputError: an option is out of its range, or the event is not a real series.
     """
 
-    players: tuple[str, ...] = ()
-    couples_batch = True
-
     matrices: Tensor
-    intercept: Tensor
     factor: Tensor
     start_mean: Tensor
     start_factor: Tensor
-    mean: Tensor
-    anchor: Tensor
-    widths: Tensor
+    path_lags: Tensor
     lags: Tensor
+    rows: Tensor
 
-    def __init__(self, event: Event, order: int | None = None, criterion: str = "bic", max_order: int = 12) -> None:
-        super().__init__(event)
-        if event.kind != "real" or len(event.shape) != 1:
-            raise InputError(f"var takes real columns of a series, got {event}")
+    def __init__(
+        self,
+        event: Event,
+        order: int | None = None,
+        criterion: str = "bic",
+        max_order: int = 12,
+        trend: str = "c",
+        period: int | None = None,
+        context: int = 0,
+    ) -> None:
+        super().__init__(event, trend, period, context)
         if (order is not None and order < 0) or max_order < 1:
             raise InputError(f"order {order!r}, max_order {max_order!r}: expected a number of lags")
         self.order, self.criterion = order, choose(criterion, PRICES, "criterion")
         self.span, dims = max_order if order is None else max(1, order), event.dims
-        shapes = {
-            "matrices": (self.span, dims, dims),  # A_i, that of lag i first
-            "intercept": (dims,),
-            "mean": (dims,),
-            "anchor": (dims,),
+        lagged = (self.span, dims, dims)  # A_i, that of lag i first
+        shapes = self._make_drift() | {
+            "matrices": lagged,
             "start_mean": (dims,),
+            "errors": (dims, len(term_names(trend, period)) + self.span * dims + context),
+            **({"path_lags": lagged} if context else {}),
         }
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("factor", torch.eye(dims, dtype=torch.float64))
         self.register_buffer("start_factor", torch.eye(self.span * dims, dtype=torch.float64))
-        self.register_buffer("lags", torch.zeros((), dtype=torch.long))
-        self.register_buffer("widths", event.widths, persistent=False)
+        for name in ("lags", "rows"):  # p, and the rows that were regressed
+            self.register_buffer(name, torch.zeros((), dtype=torch.long))
 
-    def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
-        """Fit the series x (T, D).
+    @property
+    def path_matrices(self) -> Tensor:
+        """The A_i of a stationary law; 0 where there is none."""
+        return self.path_lags
+
+    @property
+    def covariance(self) -> Tensor:
+        r"""The noise's :math:`\Sigma`, (D, D): the mean of the residuals' products."""
+        return self.factor @ self.factor.T
+
+    def prepare(self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> None:
+        """Fit the series x (T, D), whose first row is time 0, given its context (T, k).
 
         Raises:
-            InputError: too few rows for the order.
+            InputError: too few rows for the order, or a column of the context is constant.
         """
-        x = x.to(self.mean)
-        p = self._choose_order(x) if self.order is None else self.order
-        rows, dims = x.shape
-        need = p + p * dims + 2
+        beside = self._beside(context, len(x))
+        y = np.ascontiguousarray(x.detach().to("cpu", torch.float64).numpy())
+        (rows, dims), others = y.shape, len(term_names(self.trend, self.period)) + self.features
+        form = self.trend, self.period, beside
+        if self.order is None:
+            top = max(0, min(self.span, (rows // 2 - 1 - others) // (dims + 1)))
+            p = joint_order(y, top, PRICES[self.criterion], *form)
+        else:
+            p = self.order
+        need = p + p * dims + others + 1
         if rows < need:
             raise InputError(f"var: {rows} rows are too few for {p} lags of {dims} columns; at least {need} are needed")
-        intercept, matrices, residuals = least_squares(x, p)
-        spread = x.var(0, correction=0)
-        ridge = FLOOR * torch.where(spread > 0, spread, 1)
-        covariance = residuals.T @ residuals / len(residuals) + ridge.diag()
-        self.lags.fill_(p)
-        self.mean.copy_(x.mean(0))
-        self.anchor.copy_(x[0])
-        self.intercept.copy_(intercept)
-        self.matrices.zero_()[:p] = matrices
-        self.factor.copy_(torch.linalg.cholesky(covariance))
-        self._fit_start(x, covariance, ridge)
+        found = joint_least_squares(y, p, *form)
+        spread = y.var(0)
+        ridge = FLOOR * np.where(spread > 0, spread, 1)
+        covariance = found.residuals.T @ found.residuals / len(found.residuals) + np.diag(ridge)
+        start = self._start(y, beside, found, covariance, ridge)
+        constant, slope, seasons = split_terms(found.terms, self.trend, self.period)
+        matrices = np.zeros(self.matrices.shape)
+        matrices[:p] = found.matrices
+        terms, taken = found.terms.shape[1], p * dims
+        errors = np.zeros(self.errors.shape)
+        errors[:, : terms + taken] = found.errors[:, : terms + taken]
+        errors[:, errors.shape[1] - self.features :] = found.errors[:, terms + taken :]
+        values = {
+            "lags": p,
+            "rows": rows - p,
+            "mean": y.mean(0),
+            "anchor": y[0],
+            "intercept": constant,
+            "matrices": matrices,
+            "errors": errors,
+            "factor": np.linalg.cholesky(covariance),
+            **({"slope": slope, "seasons": seasons} if self.timed else {}),
+            **({"effects": found.effects} if self.features else {}),
+            **start,
+        }
+        for name, value in values.items():
+            getattr(self, name).copy_(torch.from_numpy(np.array(value)))
 
-    def _fit_start(self, x: Tensor, covariance: Tensor, ridge: Tensor) -> None:
-        """Set the joint law of the first rows, by as many of them as there may be lags."""
-        dims, span = self.event.dims, self.span
-        blocks = stationary_covariance(self.matrices, covariance)
+    def _start(
+        self, y: np.ndarray, x: np.ndarray | None, found: JointRegression, covariance: np.ndarray, ridge: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return what sets the law of the first rows, by as many of them as there may be lags, and their mean path."""
+        (rows, dims), p, span = y.shape, len(found.matrices), self.span
+        matrices = np.zeros((span, dims, dims))
+        matrices[:p] = found.matrices
+        blocks, values, zero = stationary_covariance(matrices, covariance), dict[str, np.ndarray](), np.zeros(dims)
+        drift = split_terms(found.terms, self.trend, self.period)
         if blocks is not None:
-            eye = torch.eye(dims).to(covariance)
-            mean = torch.linalg.solve(eye - self.matrices.sum(0), self.intercept)
-            joint = torch.cat(
-                [torch.cat([blocks[i - j] if i >= j else blocks[j - i].T for j in range(span)], 1) for i in range(span)]
-            )
+            effects = found.effects
+            mean = zero if self.timed else np.linalg.solve(np.eye(dims) - matrices.sum(0), drift[0])
+            if self.timed:
+                values["path_slope"], values["path_seasons"] = mean_path(*drift, matrices)
+            joint = np.block([[blocks[i - j] if i >= j else blocks[j - i].T for j in range(span)] for i in range(span)])
         else:
-            windows = x.unfold(0, span, 1).transpose(1, 2).flatten(1)
-            mean, moved = x.mean(0), windows - x.mean(0).repeat(span)
+            # without a stationary law the path is what least squares say without lags
+            still = joint_least_squares(y, 0, self.trend, self.period, x)
+            effects, away = still.effects, y if x is None else y - (still.effects @ x).T
+            if self.timed:
+                constant, slope, seasons = split_terms(still.terms, self.trend, self.period)
+                values["path_slope"], values["path_seasons"] = slope, constant[:, None] + seasons
+                times = np.arange(rows)
+                away = away - (times + 1)[:, None] * slope - values["path_seasons"].T[times % (self.period or 1)]
+            windows = (
+                np.lib.stride_tricks.sliding_window_view(away, span, 0).transpose(0, 2, 1).reshape(-1, span * dims)
+            )
+            mean = away.mean(0)
+            moved = windows - np.tile(mean, span)
             joint = moved.T @ moved / len(moved)
-        self.start_mean.copy_(mean)
-        self.start_factor.copy_(torch.linalg.cholesky(joint + ridge.repeat(span).diag()))
+        if x is not None:
+            values |= {
+                "path_effects": effects,
+                "path_lags": matrices if blocks is not None else np.zeros_like(matrices),
+            }
+        values["start_mean"] = mean
+        values["start_factor"] = np.linalg.cholesky(joint + np.diag(np.tile(ridge, span)))
+        return values
 
-    def _choose_order(self, x: Tensor) -> int:
-        """Return the order with the least criterion, :math:`n \\log|\\Sigma| + price \\cdot p D^2`."""
-        rows, dims = x.shape
-        top = max(0, min(self.span, (rows // 2 - 2) // (dims + 1)))
-        price, scores = PRICES[self.criterion](rows - top), []
-        scale = x.std(0, correction=0).clamp(min=torch.finfo(x.dtype).tiny)
-        for p in range(top + 1):
-            residuals = least_squares(x[top - p :] / scale, p)[2]
-            covariance = residuals.T @ residuals / len(residuals) + FLOOR * torch.eye(dims).to(x)
-            scores.append(len(residuals) * torch.logdet(covariance) + price * p * dims**2)
-        return int(torch.stack(scores).argmin())
+    def roots(self) -> Tensor:
+        r"""Return the roots z of :math:`\det(I - \sum_i A_i z^i)`, complex (p D,).
 
-    def _conditionals(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        They are the inverses of the eigenvalues of the companion matrix; one that is 0 has none.
+        """
+        found = torch.linalg.eigvals(torch.from_numpy(companion_matrix(self.matrices.cpu().numpy())))
+        return 1 / found[found != 0]
+
+    @property
+    def stationary(self) -> bool:
+        """Whether the law has a stationary one: all roots lie outside the unit circle."""
+        return bool((self.roots().abs() > 1).all())
+
+    def summary(self, column: int = 0, name: str | Sequence[str] = "y", given: Sequence[str] = ()) -> Summary:
+        """Return what least squares say of the equation of a column; log-likelihood and criteria are of all columns.
+
+        The standard errors take the residuals' squares over the rows that are left beside the coefficients.
+
+        Args:
+            column: which.
+            name: the names of all columns; of a single name come ``y1``, ``y2``, ... where there are several columns.
+            given: names of the context features; ``x1``, ``x2``, ... where they have none. Those without an effect of
+                their own are left out.
+
+        Raises:
+            InputError: there is no such column, or the model was not fitted.
+        """
+        self._check_summary(column, bool(self.rows))
+        p, n, dims = int(self.lags), int(self.rows), self.event.dims
+        called = [name] if isinstance(name, str) else list(name)
+        if len(called) != dims:
+            called = [f"{called[0]}{k + 1}" for k in range(dims)]
+        terms, levels = self._terms()
+        own, features = self._own_effects(column), list(given) or [f"x{j + 1}" for j in range(self.features)]
+        names = [*terms, *(f"{one}.L{lag}" for lag in range(1, p + 1) for one in called), *(features[j] for j in own)]
+        lagged = self.matrices[:p, column].flatten()
+        effects = self.effects[column, own] if own else levels.new_zeros(0)
+        beside = self.errors.shape[1] - self.features
+        taken = [*range(len(terms) + p * dims), *(beside + j for j in own)]
+        covariance = self.covariance
+        likelihood = -0.5 * n * (dims * (math.log(2 * math.pi) + 1) + float(torch.logdet(covariance)))
+        counted = dims * len(names) + dims * (dims + 1) // 2
+        title = f"{called[column]} in a VAR({p}) of {dims} columns by least squares; likelihood and criteria of all"
+        return summarise(
+            title,
+            names,
+            torch.cat([levels[column], lagged, effects]),
+            self.errors[column, taken],
+            float(covariance[column, column]),
+            n,
+            (likelihood, counted),
+        )
+
+    def _conditionals(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return mean and deviation of each number of x (T, D) given all before it, each (T, D)."""
         dims, first = self.event.dims, min(self.span, len(x))
-        head, factor = x[:first].flatten(), self.start_factor[: first * dims, : first * dims]
-        z = torch.linalg.solve_triangular(factor, (head - self.start_mean.repeat(first))[:, None], upper=False)[:, 0]
-        mean = [(head - factor.diagonal() * z).view(first, dims)]
+        factor, away = self.start_factor[: first * dims, : first * dims], x[:first] - self._start_path(first, context)
+        z = torch.linalg.solve_triangular(factor, away.reshape(-1, 1), upper=False)[:, 0]
+        mean = [x[:first] - (factor.diagonal() * z).view(first, dims)]
         deviation = [factor.diagonal().view(first, dims)]
         if len(x) > first:
-            rest = x[first:] - self._predicted(x)
+            drift = self._drift(len(x) - first, None if context is None else context[first:], first)
+            rest = x[first:] - drift - self._lagged(x[:-1])
             z = torch.linalg.solve_triangular(self.factor, rest.T, upper=False).T
             mean.append(x[first:] - self.factor.diagonal() * z)
             deviation.append(self.factor.diagonal().expand_as(rest))
         return torch.cat(mean), torch.cat(deviation)
 
-    def _predicted(self, x: Tensor) -> Tensor:
-        """Return the mean of each row that has all lags before it, (T - span, D)."""
-        total = self.intercept.expand(len(x) - self.span, -1)
+    def _start_path(self, n: int, context: Tensor | None) -> Tensor:
+        """Return the mean of the first n rows, n at most ``span``, (n, D), of a context of as many rows or more."""
+        path = self._path(n, None if context is None else context[:n])
+        return self.start_mean.expand(n, -1) if path is None else self.start_mean + path
+
+    def _lagged(self, x: Tensor) -> Tensor:
+        """Return what the lags give to the row after each of x (..., T, D) that has ``span`` rows, itself the last."""
+        n = x.shape[-2] - self.span + 1
+        total = x.new_zeros(*x.shape[:-2], n, self.event.dims)
         for lag in range(1, int(self.lags) + 1):
-            total = total + x[self.span - lag : len(x) - lag] @ self.matrices[lag - 1].T
+            total = total + x[..., self.span - lag : self.span - lag + n, :] @ self.matrices[lag - 1].T
         return total
 
     def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return the log mass or density of each row of x (T, D) given the rows before it, (T,), in float64."""
         x = x.to(self.mean)
-        mean, deviation = self._conditionals(x)
+        mean, deviation = self._conditionals(x, self._given(context, len(x)))
         return gaussian_log_mass(x, mean, torch.log(deviation), self.widths).sum(1)
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Simulate one series of n consecutive rows, (n, D); columns with a step are on their grid."""
+        """Simulate one series of n consecutive rows, (n, D), from time 0 on; columns with a step are on their grid."""
         dims, generator = self.event.dims, fresh(generator, self.device)
         noise = torch.randn(n, dims, generator=generator, device=self.device, dtype=self.mean.dtype)
+        given = self._given(context, n)
+        early, drift = self._start_path(min(n, self.span), given), self._drift(n, given)
         x = torch.zeros(n, dims, dtype=noise.dtype, device=noise.device)
         for t in range(n):
             start = t < self.span
             done = t * dims if start else 0  # numbers before this row that its factor knows of
             factor = self.start_factor[done : done + dims, : done + dims] if start else self.factor
             if start:
-                middle = self.start_mean
+                middle = early[t]
                 before = torch.linalg.solve_triangular(
-                    self.start_factor[:done, :done], (x[:t] - middle).flatten()[:, None], upper=False
+                    self.start_factor[:done, :done], (x[:t] - early[:t]).reshape(-1, 1), upper=False
                 )[:, 0]
             else:
-                middle, before = self._predicted(x[t - self.span : t + 1])[0], noise[0, :0]
+                middle, before = drift[t] + self._lagged(x[t - self.span : t])[0], noise[0, :0]
             for k in range(dims):
                 at = middle[k] + factor[k, : done + k] @ before + factor[k, done + k] * noise[t, k]
                 x[t, k] = snap(at, self.widths[k], self.anchor[k])
@@ -182,99 +304,65 @@ class VAR(Density, Forecaster):
                 before = torch.cat([before, z[None]])
         return x
 
-    def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
-        """Return the series as its rows come, in some 12 states; rows that have not come are at the training mean."""
-        x, parts = self.sample(n, generator=generator), max(1, min(12, n))
-        states = self.mean.expand(parts + 1, n, -1).clone()
-        for part in range(1, parts + 1):
-            states[part, : n * part // parts] = x[: n * part // parts]
-        return Trajectory(states, "position", tuple(f"{n * part // parts} of {n}" for part in range(parts + 1)))
+    def responses(self, steps: int) -> Tensor:
+        r"""Return how rows answer a shock of one in each column, :math:`\Psi_0 = I` to :math:`\Psi_{steps-1}`.
 
-    def forecast(self, history: Tensor, steps: int, level: float = 0.95) -> tuple[Tensor, Tensor, Tensor]:
+        :math:`\Psi_j = \sum_i A_i \Psi_{j-i}`, (steps, D, D): row d is the answer of column d. Times ``factor`` they
+        are the answers to shocks of one standard deviation that are independent of each other, in the columns' order.
+        """
+        psi = [torch.eye(self.event.dims).to(self.factor)]
+        for step in range(1, steps):
+            ahead = [self.matrices[i] @ psi[step - 1 - i] for i in range(min(int(self.lags), step))]
+            psi.append(sum(ahead, torch.zeros_like(psi[0])))
+        return torch.stack(psi[:steps])
+
+    def forecast(
+        self, history: Tensor, steps: int, level: float = 0.95, context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         r"""Return mean and central interval of the rows after ``history`` (T, D), each (steps, D).
 
-        The covariance h rows ahead is :math:`\sum_{j<h} \Psi_j \Sigma \Psi_j^\top` with :math:`\Psi_0 = I` and
-        :math:`\Psi_j = \sum_i A_i \Psi_{j-i}`; that of the coefficients is not in it.
+        With a trend or seasons the history is to begin at time 0, or at ``time`` for ``model.at(time)``. The context,
+        (steps, k), is that of the rows to come.
+
+        The covariance h rows ahead is :math:`\sum_{j<h} \Psi_j \Sigma \Psi_j^\top`, of :meth:`responses`; that of the
+        coefficients is not in it.
 
         Raises:
             InputError: the history is shorter than the order, ``steps`` is not positive, or ``level`` not in (0, 1).
         """
-        p, dims = int(self.lags), self.event.dims
-        if steps < 1 or not 0 < level < 1:
-            raise InputError(f"forecast: expected steps of at least 1 and a level in (0, 1), got {steps} and {level}")
-        x = [*self._last(history)]
-        psi = [torch.eye(dims).to(self.factor)]
-        total, variances = torch.zeros_like(self.factor), []
-        for step in range(steps):
-            x.append(self.intercept + sum(self.matrices[i] @ x[-1 - i] for i in range(p)))
-            reached = psi[step] @ self.factor
-            total = total + reached @ reached.T
-            variances.append(total.diagonal())
-            ahead = [self.matrices[i] @ psi[step - i] for i in range(min(p, step + 1))]
-            psi.append(sum(ahead, torch.zeros_like(self.factor)))
-        mean, deviation = torch.stack(x[p:]), torch.stack(variances).sqrt()
+        check_forecast(steps, level)
+        drift = self._drift(steps, self._given(context, steps), len(history))
+        x = torch.cat([self._last(history, int(self.lags)), torch.zeros_like(drift)])
+        for t in range(steps):
+            x[self.span + t] = drift[t] + self._lagged(x[t : self.span + t])[0]
+        mean = x[self.span :]
+        deviation = (self.responses(steps) @ self.factor).square().sum(2).cumsum(0).sqrt()
         reach = torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=mean.dtype)).to(mean) * deviation
         return mean, mean - reach, mean + reach
 
     @torch.no_grad()
-    def paths(self, history: Tensor, steps: int, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return n draws of the rows after ``history`` (T, D), (n, steps, D), in float64.
+    def paths(
+        self,
+        history: Tensor,
+        steps: int,
+        n: int,
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
+    ) -> Tensor:
+        """Return n draws of the rows after ``history`` (T, D), of context (steps, k), (n, steps, D), in float64.
 
         Raises:
             InputError: the history is shorter than the order, or ``steps`` or ``n`` is not positive.
         """
-        if steps < 1 or n < 1:
-            raise InputError(f"forecast: expected steps and paths of at least 1, got {steps} and {n}")
-        p, generator = int(self.lags), fresh(generator, self.device)
+        check_paths(steps, n)
+        generator = fresh(generator, self.device)
         z = torch.randn(n, steps, self.event.dims, generator=generator, device=self.device, dtype=self.mean.dtype)
-        x = torch.cat([self._last(history).expand(n, -1, -1), torch.zeros_like(z)], 1)
-        for t in range(p, p + steps):
-            mean = self.intercept.expand(n, -1)
-            for lag in range(1, p + 1):
-                mean = mean + x[:, t - lag] @ self.matrices[lag - 1].T
+        drift = self._drift(steps, self._given(context, steps), len(history))
+        x = torch.cat([self._last(history, int(self.lags)).expand(n, -1, -1), torch.zeros_like(z)], 1)
+        for t in range(steps):
+            mean = drift[t] + self._lagged(x[:, t : self.span + t])[:, 0]
             for k, (row, scale) in enumerate(zip(self.factor, self.factor.diagonal(), strict=True)):
-                middle, noise = mean[:, k] + z[:, t - p, :k] @ row[:k], z[:, t - p, k]
-                x[:, t, k] = snap(middle + scale * noise, self.widths[k], self.anchor[k])
-                noise.copy_((x[:, t, k] - middle) / scale)  # what a rounded value stands for, to the columns after it
-        return x[:, p:]
-
-    def _last(self, history: Tensor) -> Tensor:
-        """Return the rows of a history (T, D) that are lags of what follows, (p, D).
-
-        Raises:
-            InputError: it is shorter than the order.
-        """
-        p = int(self.lags)
-        if len(history) < p:
-            raise InputError(f"forecast: a history of {len(history)} rows is too short, the model needs {p}")
-        return history.to(self.mean)[len(history) - p :]
-
-
-def least_squares(x: Tensor, p: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return c (D,), the A_i (p, D, D) and the residuals (T - p, D) of the series x (T, D)."""
-    rows, dims = x.shape
-    parts = [torch.ones_like(x[p:, :1]), *(x[p - lag : rows - lag] for lag in range(1, p + 1))]
-    design = torch.cat(parts, 1)
-    # columns may repeat each other, which no other device's solver bears
-    solution = torch.linalg.lstsq(design.cpu(), x[p:].cpu(), driver="gelsd").solution.to(x)
-    return solution[0], solution[1:].view(p, dims, dims).transpose(1, 2), x[p:] - design @ solution
-
-
-def stationary_covariance(matrices: Tensor, covariance: Tensor) -> list[Tensor] | None:
-    r"""Return :math:`\Gamma_k = E[y_t y_{t-k}^\top]` for k below the number of matrices, None if there is none.
-
-    The companion's :math:`P = F P F^\top + Q` is solved by doubling: after m rounds the sum holds :math:`2^m` terms.
-    """
-    span, dims = matrices.shape[:2]
-    size = span * dims
-    companion = torch.diag(torch.ones(size - dims).to(matrices), -dims)
-    companion[:dims] = torch.cat([*matrices], 1)
-    if float(torch.linalg.eigvals(companion).abs().max()) >= 1 - 1e-6:
-        return None
-    total = torch.zeros_like(companion)
-    total[:dims, :dims] = covariance
-    power = companion
-    for _ in range(30):
-        total = total + power @ total @ power.T
-        power = power @ power
-    return [total[:dims, k * dims : (k + 1) * dims] for k in range(span)]
+                middle, noise = mean[:, k] + z[:, t, :k] @ row[:k], z[:, t, k]
+                x[:, self.span + t, k] = snap(middle + scale * noise, self.widths[k], self.anchor[k])
+                noise.copy_((x[:, self.span + t, k] - middle) / scale)  # what a rounded value stands for, to the others
+        return x[:, self.span :]

@@ -1,10 +1,10 @@
-"""What a regression says in numbers: coefficients, standard errors and criteria of a run of ``ar``."""
+"""What a regression says in numbers: coefficients, standard errors and criteria of a run of ``ar`` or ``var``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hexad.autoregressive import AR
+from hexad.autoregressive.linear_series import LinearSeries
 from hexad.autoregressive.summary import Summary
 from hexad.checks import InputError
 
@@ -22,10 +22,10 @@ def summaries(fitted: Fitted) -> list[Summary]:
     Raises:
         InputError: the model has none.
     """
-    if not isinstance(fitted.model, AR):
-        raise InputError(f"summary: {fitted.name} has no table of coefficients; models that have one: ar")
-    given = fitted.format.context.features if fitted.format.context else []
-    return [fitted.model.summary(column, name, given) for column, name in enumerate(_names(fitted))]
+    if not isinstance(fitted.model, LinearSeries):
+        raise InputError(f"summary: {fitted.name} has no table of coefficients; models that have one: ar, var")
+    names, given = _names(fitted), fitted.format.context.features if fitted.format.context else []
+    return [fitted.model.summary(column, names, given) for column in range(len(names))]
 
 
 def summary(fitted: Fitted) -> pd.DataFrame:

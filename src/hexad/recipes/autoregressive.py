@@ -162,9 +162,12 @@ def var(
     order: Annotated[int, Field(ge=0)] | None = None,
     criterion: Literal["bic", "hqic", "aic"] = "bic",
     max_order: Width = 12,
+    trend: Literal["n", "c", "t", "ct"] = "c",
+    period: Annotated[int, Field(ge=2)] | None = None,
+    context: int = 0,
 ) -> VAR:
-    """Return a VAR(p) of all columns together."""
-    return VAR(event, order, criterion, max_order)
+    """Return a VAR(p) of all columns together, with terms and effects as those of ``ar``."""
+    return VAR(event, order, criterion, max_order, trend, period, context)
 
 
 def pixelcnn(
@@ -360,7 +363,7 @@ RECIPES = (
         "var",
         "autoregressive",
         var,
-        schemes={"real": "standard"},
+        schemes={"real": "identity"},  # as those of ar
         layouts=("series",),
         can=("exact log-likelihood", "forecast"),
         closed_form=True,
