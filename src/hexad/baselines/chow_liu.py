@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 
 import torch
-from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from torch import Tensor
 
 from hexad.baselines.independent import fill_frames
@@ -51,6 +50,8 @@ class ChowLiu(Density, Imputer):
 
     def prepare(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
         """Find the tree and its conditionals."""
+        from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
         flat = x.flatten(1).double()
         ones, pairs = _smoothed(flat, self.pseudo_count)
         information = mutual_information(ones, pairs).cpu()

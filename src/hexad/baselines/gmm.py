@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import TYPE_CHECKING
 
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture as Fit
 from torch import Tensor
 
 from hexad.baselines.conditioning import conditional, patterns
@@ -19,6 +18,9 @@ from hexad.distributions import normal_log_cell
 from hexad.event import Event
 from hexad.model import Density, Imputation, Imputer, Trajectory
 from hexad.randomness import fresh
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture as Fit
 
 __all__ = ["GaussianMixture"]
 
@@ -153,6 +155,10 @@ class GaussianMixture(Density, Imputer):
 
 
 def _fit(z: Tensor, count: int, seed: int) -> Fit:
+    # imported where it is needed: it takes a second, of every command otherwise
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture as Fit
+
     mixture = Fit(count, covariance_type="full", reg_covar=1 / 12, random_state=seed, max_iter=100)
     with warnings.catch_warnings():
         # a fit that has not converged after 100 rounds is a fit; fewer distinct rows than components is one, too

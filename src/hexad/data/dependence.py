@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import solve_triangular
+import torch
 
 from hexad.data.columns import listed
 
@@ -46,15 +46,21 @@ def dependent_columns(x: np.ndarray, stepped: Sequence[bool]) -> dict[int, list[
     found: dict[int, list[int]] = {}
     for j in sorted(range(d), key=lambda i: not stepped[i]):
         k = len(kept)
-        row = solve_triangular(factor[:k, :k], correlation[kept, j], lower=True) if k else np.zeros(0)
+        row = _solved(factor[:k, :k], correlation[kept, j], upper=False)
         left = 1.0 - float(row @ row)
         if left > LEAST:
             factor[k, :k], factor[k, k] = row, np.sqrt(left)
             kept.append(j)
         elif not stepped[j]:
-            weights = solve_triangular(factor[:k, :k], row, lower=True, trans="T")
+            weights = _solved(factor[:k, :k].T, row, upper=True)
             found[j] = [kept[i] for i in np.flatnonzero(np.abs(weights) > 1e-4)]
     return found
+
+
+def _solved(factor: np.ndarray, right: np.ndarray, upper: bool) -> np.ndarray:
+    """Return the solution of a triangular system, (k,)."""
+    given = torch.from_numpy(right)[:, None]
+    return torch.linalg.solve_triangular(torch.from_numpy(factor), given, upper=upper)[:, 0].numpy()
 
 
 def dependence_note(x: np.ndarray, stepped: Sequence[bool], names: Sequence[str]) -> str | None:

@@ -20,7 +20,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-from scipy.special import stdtrit
 from torch import Tensor
 
 from hexad.mcmc.annealing import LogMean, log_mean
@@ -113,6 +112,8 @@ def sandwich(forward: Tensor, reverse: Tensor, confidence: float = 0.95, *, exac
         confidence: of the interval.
         exact: whether the reverse runs started from exact samples of the target.
     """
+    from scipy.special import stdtrit
+
     f, r = forward.detach().double().cpu(), reverse.detach().double().cpu()
     up, back = log_mean(f), log_mean(-r)
     down = LogMean(-back.value, back.stderr, back.effective, back.draws)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -62,6 +59,10 @@ class ClassifierTest(SampleMetric):
 
     def score(self, samples: Tensor, real: Tensor, generator: torch.Generator) -> dict[str, Score]:
         """Return the area, with the share of permutations whose area is at least as large."""
+        from scipy.stats import rankdata  # these take seconds, of every command if they stood above
+        from sklearn.ensemble import HistGradientBoostingClassifier
+        from sklearn.model_selection import StratifiedKFold
+
         seed = int(torch.randint(2**31, (), generator=generator))
         x = torch.cat([self._columns(samples), self._columns(real)]).numpy()
         drawn = np.repeat([1, 0], [len(samples), len(real)])

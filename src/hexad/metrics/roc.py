@@ -13,7 +13,6 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from hexad.checks import InputError
 
@@ -45,6 +44,8 @@ def auroc(normal: Any, strange: Any) -> AUROC:
     Raises:
         InputError: a side has no scores, or NaN among them, or is not one row of numbers.
     """
+    from scipy.stats import rankdata
+
     t, s = _scores(normal, "normal"), _scores(strange, "strange")
     n, m = len(t), len(s)
     # the rank of a score among all, less that among its own, counts the others below it, ties half

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +79,10 @@ def is_frame(source: Any) -> bool:
 
 def framed(source: Any) -> Any:
     """Return a series of pandas, which has an index of its own, as a frame of one column; all else as it is."""
-    import pandas as pd
-
-    return source.to_frame("x0" if source.name is None else source.name) if isinstance(source, pd.Series) else source
+    pandas = sys.modules.get("pandas")  # who never imported it, holds no series of it
+    if pandas is None or not isinstance(source, pandas.Series):
+        return source
+    return source.to_frame("x0" if source.name is None else source.name)
 
 
 def to_pandas(source: Any) -> pd.DataFrame:
