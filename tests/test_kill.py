@@ -12,8 +12,8 @@ import pytest
 
 SMALL = {
     "realnvp": ("gaussian", "--set", "hidden=[16,16]", "--set", "transforms=2"),
-    "gan": ("gaussian", "--set", "hidden=[16,16]"),
-    "ebm": ("gaussian", "--set", "hidden=[16,16]", "--set", "validate_every=100"),
+    "gan": ("gaussian", "--set", "hidden=[16,16]", "--set", "validate_every=100"),
+    "ebm": ("gaussian", "--set", "hidden=[16,16]", "--set", "validate_every=100", "--set", "particles=32"),
 }
 
 
@@ -38,7 +38,7 @@ def _finish(process):
 
 @pytest.mark.parametrize("model", ["gan", "ebm"])
 def test_killed_runs_resume_to_the_same_bytes(model, tmp_path):
-    steps = {"gan": 800, "ebm": 300}[model]
+    steps = {"gan": 400, "ebm": 250}[model]
     _finish(_start(model, tmp_path / "whole", steps))
     killed = _start(model, tmp_path / "killed", steps)
     _wait_for_state(killed, tmp_path / "killed")
