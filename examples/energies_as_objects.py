@@ -77,7 +77,7 @@ def draw(path: str, words: dict[str, str]) -> None:
     places = figure.subplots(2, 3).flatten()
     for place, (name, energy) in zip(places, energies().items(), strict=True):
         density = torch.softmax(-energy.energy(grid), 0).reshape(241, 241).T
-        place.imshow(density, origin="lower", extent=(*BOX[0], *BOX[1]), cmap="magma", aspect="equal")
+        place.imshow(density.numpy(), origin="lower", extent=(*BOX[0], *BOX[1]), cmap="magma", aspect="equal")
         place.set_title(f"{name}\n{words[name]}", fontsize=10)
     figure.savefig(path, dpi=110)
 
