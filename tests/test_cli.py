@@ -145,7 +145,7 @@ def test_a_summary_is_printed(command, table, tmp_path):
     assert command("train", "gaussian", table, "--out", other)[0] == 0
     status, out, err = command("summary", other)
     assert (status, out) == (2, "")
-    assert err.strip().endswith("summary: gaussian has no table of coefficients; models that have one: ar")
+    assert err.strip().endswith("summary: gaussian has no table of coefficients; models that have one: ar, var")
 
 
 # -- what the user may get wrong: exit 2, one line, nothing written --------------------------------------------------
@@ -259,7 +259,7 @@ BAD_ARGUMENTS = [
     (("train", "ddpm", "tree"), "nade"),
     (("train", "nade", "digits"), "made"),
     (("train", "ar", "digits"), "series"),
-    (("train", "made", "digits", "--set", "order=[0,0,1]"), "option order=[0, 0, 1] of made"),
+    (("train", "made", "digits", "--set", "order=[0,0,1]"), "order: expected natural, random or a permutation of 0 to 63, got [0, 0, 1]"),
     (("train", "nade", "tree", "--set", "order=natral"), "option order='natral' of nade"),
     (("train", "eonade", "tree", "--set", "orders=0"), "orders"),
     (("train", "realnvp", "digits", "--time", "0"), "time"),

@@ -96,6 +96,22 @@ def test_orders_are_ar_select_orders(trend, period, criterion):
     assert int(model.orders) == max([0, *(theirs.ar_lags or [])])
 
 
+@pytest.mark.parametrize("most", [20, None])
+def test_an_order_beyond_the_usual_is_asked_about_where_it_is_asked_for(most):
+    noise = torch.randn(160, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    y = noise.clone()
+    for t in range(18, 160):
+        y[t] += 0.8 * y[t - 18]
+    model = AR(EVENT, max_order=most)
+    model.prepare(y[:, None])
+    usual = int(12 * (160 / 100) ** 0.25)
+    theirs = ar_model.ar_select_order(y.numpy(), most or usual, ic="bic").ar_lags
+    assert int(model.orders) == max([0, *(theirs or [])])
+    assert (int(model.orders) == 18) == (most == 20)
+    with pytest.raises(InputError, match="max_order 0: expected a number of lags of at least 1, or none"):
+        AR(EVENT, max_order=0)
+
+
 @pytest.mark.parametrize(("trend", "period"), KINDS)
 @pytest.mark.parametrize("time", [0, 7])
 def test_log_p_is_that_of_the_joint_gaussian_around_the_mean_path(trend, period, time):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from hexad.autoregressive.base import check_forecast, check_paths
-from hexad.autoregressive.fitting import FULL, PRICES, Estimator
+from hexad.autoregressive.fitting import FULL, MOST, PRICES, Estimator
 from hexad.autoregressive.heads import gaussian_log_mass, snap
 from hexad.autoregressive.linear_series import LinearSeries
 from hexad.autoregressive.regression import term_names
@@ -48,8 +48,8 @@ class AR(LinearSeries):
             ``exact`` (the exact Gaussian likelihood), ``yule-walker`` or ``burg``.
         criterion: ``bic``, ``hqic`` (Hannan and Quinn, 1979) or ``aic``, over the orders from 0 on the rows that all of
             them have in common.
-        max_order: the largest order that the criterion may choose; in n rows at most :math:`12 (n/100)^{1/4}`
-            (Schwert, 1989).
+        max_order: the largest order that the criterion may choose, where n rows leave three a coefficient; None:
+            :math:`12 (n/100)^{1/4}` (Schwert, 1989), and at most 32.
         trend: of the drift: ``n`` (none), ``c`` (a constant), ``t`` (a trend) or ``ct``.
         period: rows in a period, at least 2, whose seasons have a level each; None: no seasons.
         context: number of context features, k.
@@ -74,7 +74,7 @@ class AR(LinearSeries):
         order: int | Sequence[int] | None = None,
         method: str = "cls",
         criterion: str = "bic",
-        max_order: int = 32,
+        max_order: int | None = None,
         trend: str = "c",
         period: int | None = None,
         context: int = 0,
@@ -83,8 +83,11 @@ class AR(LinearSeries):
         self.lags: list[int] | None = None
         if order is not None:
             self.lags = list(range(1, order + 1)) if isinstance(order, int) else sorted(set(order))
-        if (isinstance(order, int) and order < 0) or (self.lags and self.lags[0] < 1) or max_order < 1:
+        if (isinstance(order, int) and order < 0) or (self.lags and self.lags[0] < 1):
             raise InputError(f"order {order!r}: expected a number of lags, or a list of lags of at least 1")
+        if max_order is not None and max_order < 1:
+            raise InputError(f"max_order {max_order!r}: expected a number of lags of at least 1, or none")
+        self.max_order = max_order
         self.method = choose(method, ("cls", *FULL), "method")
         self.criterion = choose(criterion, PRICES, "criterion")
         if self.method in FULL and not (order is None or isinstance(order, int)):
@@ -92,7 +95,7 @@ class AR(LinearSeries):
         if self.method in FULL and (trend != "c" or period is not None or context):
             what = "a trend, a period or a context"
             raise InputError(f"method {self.method!r} has a constant alone; give method=cls for {what}")
-        self._make_buffers(max_order if self.lags is None else max([1, *self.lags]))
+        self._make_buffers((max_order or MOST) if self.lags is None else max([1, *self.lags]))
 
     def _make_buffers(self, span: int) -> None:
         dims, self.span, terms = self.event.dims, span, len(term_names(self.trend, self.period))
@@ -129,7 +132,9 @@ class AR(LinearSeries):
             if y.min() == y.max():
                 which = f"column {column} of the series" if len(series) > 1 else "the series"
                 raise InputError(f"ar: {which} is constant, {y[0]:g} in all {len(y)} rows; leave it out")
-        estimator = Estimator(self.lags, self.method, self.criterion, self.span, self.trend, self.period)
+        estimator = Estimator(
+            self.lags, self.method, self.criterion, self.span, self.max_order, self.trend, self.period
+        )
         found = [estimator.fit(y, beside) for y in series]
         for name in found[0]:
             getattr(self, name).copy_(torch.from_numpy(np.array([column[name] for column in found])))

@@ -15,7 +15,9 @@ from hexad.autoregressive.regression import deterministic, independent, least_sq
 from hexad.autoregressive.start import mean_path, stationary_start, window_start
 from hexad.checks import InputError
 
-__all__ = ["FULL", "PRICES", "Estimator"]
+__all__ = ["FULL", "MOST", "PRICES", "Estimator", "schwert"]
+
+MOST = 32  # the largest order that is asked about where nobody says how far to go
 
 FULL = {"exact": exact_likelihood, "yule-walker": yule_walker, "burg": burg}  # methods that take all lags up to p
 PRICES: dict[str, Callable[[int], float]] = {  # of a coefficient, from the number of rows
@@ -23,6 +25,11 @@ PRICES: dict[str, Callable[[int], float]] = {  # of a coefficient, from the numb
     "hqic": lambda n: 2 * math.log(math.log(n)),
     "aic": lambda n: 2.0,
 }
+
+
+def schwert(rows: int) -> int:
+    """Return :math:`12 (n/100)^{1/4}`, the largest order that so many rows are asked about (Schwert, 1989)."""
+    return int(12 * (rows / 100) ** 0.25)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Estimator:
         method: ``cls``, or one of ``FULL``.
         criterion: one of ``PRICES``.
         span: the largest lag that there may be.
+        most: the largest order that the criterion may choose; None: :func:`schwert`.
         trend, period: of the drift.
     """
 
@@ -41,6 +49,7 @@ class Estimator:
     method: str
     criterion: str
     span: int
+    most: int | None
     trend: str
     period: int | None
 
@@ -140,7 +149,7 @@ class Estimator:
         """Return the order with the least criterion; the last column of one QR decomposition has the squares of all."""
         terms = len(term_names(self.trend, self.period))
         beside = terms + (0 if x is None else len(x))
-        top = min(self.span, int(12 * (len(y) / 100) ** 0.25), (len(y) - 2 - beside) // 3)
+        top = min(self.most or schwert(len(y)), self.span, (len(y) - 2 - beside) // 3)
         if top < 1:
             return 0
         levels = torch.from_numpy(deterministic(self.trend, self.period, top, len(y))).T

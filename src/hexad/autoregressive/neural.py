@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from hexad.autoregressive.ar import AR
 from hexad.autoregressive.base import Forecaster, check_paths
+from hexad.autoregressive.fitting import schwert
 from hexad.autoregressive.heads import gaussian_log_mass, snap
 from hexad.checks import InputError, choose
 from hexad.event import Event
@@ -77,7 +78,7 @@ class NeuralForecaster(Density, Forecaster):
     Args:
         event: a real event of layout ``series`` and shape (D,).
         skip: ``ar``, the least squares fit with the order by BIC; or ``walk``, :math:`\ell_t = y_{t-1}`.
-        max_order: the largest order that BIC may choose.
+        max_order: the largest order that BIC may choose; in n rows at most :math:`12 (n/100)^{1/4}` (Schwert, 1989).
         lags: the rows before that the network is shown.
         span: rows of the past whose errors make the scale.
         scaling: ``train``, the training error's deviation, or ``past``, the root mean square of the last errors.
@@ -158,9 +159,9 @@ class NeuralForecaster(Density, Forecaster):
         """
         series = x.double()
         if self.skip == "ar":
-            linear = AR(self.event, max_order=self.max_order).to(x.device)
+            linear = AR(self.event, max_order=max(1, min(self.max_order, schwert(len(x))))).to(x.device)
             linear.prepare(series)
-            self.coefficients.copy_(linear.coefficients)
+            self.coefficients.zero_()[:, : linear.span] = linear.coefficients
             self.intercept.copy_(linear.intercept)
             variance = linear.variance
         else:

@@ -31,13 +31,14 @@ from hexad.recipes.base import Recipe
 __all__ = ["RECIPES"]
 
 Width = Annotated[int, Field(ge=1)]
+Order = Literal["natural", "random"] | list[int]
 
 
 def made(
     event: Event,
     *,
     hidden: tuple[Width, ...] | None = None,
-    order: Literal["natural", "random"] = "natural",
+    order: Order = "natural",
     components: Annotated[int, Field(ge=0)] | None = None,
     law: Literal["logistic", "gaussian"] = "logistic",
     direct: bool | None = None,
@@ -71,7 +72,7 @@ def nade(
     event: Event,
     *,
     hidden: Width = 200,
-    order: Literal["natural", "random"] = "natural",
+    order: Order = "natural",
     context: int = 0,
 ) -> NADE:
     """Return a NADE."""
@@ -82,7 +83,7 @@ def rnade(
     event: Event,
     *,
     hidden: Width = 128,
-    order: Literal["natural", "random"] = "natural",
+    order: Order = "natural",
     components: Width = 10,
     law: Literal["logistic", "gaussian"] = "gaussian",
     context: int = 0,
@@ -91,7 +92,7 @@ def rnade(
     return RNADE(event, hidden, order, components, law, context)
 
 
-def fvsbn(event: Event, *, order: Literal["natural", "random"] = "natural", context: int = 0) -> MADE:
+def fvsbn(event: Event, *, order: Order = "natural", context: int = 0) -> MADE:
     """Return a fully visible belief network: a logistic regression a column, a MADE without hidden layers."""
     return MADE(event, (), order, context=context)
 
@@ -147,7 +148,7 @@ def ar(
     order: Annotated[int, Field(ge=0)] | list[Width] | None = None,
     method: Literal["cls", "exact", "yule-walker", "burg"] = "cls",
     criterion: Literal["bic", "hqic", "aic"] = "bic",
-    max_order: Width = 32,
+    max_order: Width | None = None,
     trend: Literal["n", "c", "t", "ct"] = "c",
     period: Annotated[int, Field(ge=2)] | None = None,
     context: int = 0,

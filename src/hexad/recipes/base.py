@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from hexad.checks import InputError, hint
 from hexad.event import Event
 from hexad.model import GenerativeModel
+from hexad.recipes.words import worded
 from hexad.transforms import Scheme
 
 __all__ = ["FAMILIES", "Recipe"]
@@ -117,10 +118,16 @@ class Recipe:
             try:
                 checked[name] = TypeAdapter(annotation, config=ConfigDict(strict=False)).validate_python(value)
             except ValidationError as error:
-                reason = error.errors()[0]["msg"].lower()
-                raise InputError(f"option {name}={value!r} of {self.name}: {reason}") from None
-            if isinstance(value, bool) and annotation is not bool and "bool" not in str(annotation):
-                raise InputError(f"option {name}={value!r} of {self.name}: expected {annotation}, not true or false")
+                own = [found for found in error.errors() if found["type"] in ("value_error", "assertion_error")]
+                reason = own[0]["msg"].lower() if own else f"expected {worded(annotation)}"
+                raise InputError(f"option {name}={_shown(value)} of {self.name}: {reason}") from None
+            if isinstance(value, bool) and "bool" not in str(annotation):
+                raise InputError(f"option {name}={_shown(value)} of {self.name}: expected {worded(annotation)}")
             if isinstance(checked[name], float) and not math.isfinite(checked[name]):
                 raise InputError(f"option {name}={value!r} of {self.name}: expected a finite number")
         return checked
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a user writes it."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
