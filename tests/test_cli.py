@@ -259,7 +259,10 @@ BAD_ARGUMENTS = [
     (("train", "ddpm", "tree"), "nade"),
     (("train", "nade", "digits"), "made"),
     (("train", "ar", "digits"), "series"),
-    (("train", "made", "digits", "--set", "order=[0,0,1]"), "order: expected natural, random or a permutation of 0 to 63, got [0, 0, 1]"),
+    (
+        ("train", "made", "digits", "--set", "order=[0,0,1]"),
+        "order: expected natural, random or a permutation of 0 to 63, got [0, 0, 1]",
+    ),
     (("train", "nade", "tree", "--set", "order=natral"), "option order='natral' of nade"),
     (("train", "eonade", "tree", "--set", "orders=0"), "orders"),
     (("train", "realnvp", "digits", "--time", "0"), "time"),

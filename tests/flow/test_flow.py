@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 import torch
 
+from hexad.checks import InputError
 from hexad.event import Event, Support
 from hexad.flow import (
     FFJORD,
@@ -134,6 +135,16 @@ def test_context_moves_the_density(name):
         sample = flow.sample(4, context=context, generator=stream(0))
         z = flow.transform(sample, context)
     torch.testing.assert_close(z, flow.base.sample(4, generator=stream(0)))
+
+
+@pytest.mark.parametrize(("features", "wanted"), [(0, "none"), (3, r"one of shape \(4, 3\)")])
+def test_a_context_of_another_shape_is_refused(features, wanted):
+    flow, x = _flow(Event.of(2, "real"), context=features, name="maf"), torch.zeros(4, 2).double()
+    given = torch.ones(4, 2)
+    uses = (flow.log_prob, flow.loss, flow.vitals, lambda x, context: flow.sample(len(x), context=context))
+    for use in (*uses, lambda x, context: flow.path(len(x), context=context)):
+        with pytest.raises(InputError, match=rf"the flow takes {wanted}, got one of shape \(4, 2\)"):
+            use(x, context=given)
 
 
 @pytest.mark.parametrize("name", FLOWS)

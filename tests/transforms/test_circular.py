@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from hexad.randomness import fork
-from hexad.transforms import CircularSpline, Coupling
+from hexad.event import Event
+from hexad.flow import Circular, Flow
+from hexad.randomness import fork, stream
+from hexad.transforms import CircularSpline, Compose, Coupling
 from hexad.transforms.circular import wrap
 
 PI = math.pi
@@ -110,6 +112,56 @@ def test_a_coupling_of_two_angles_is_a_density_on_the_torus():
         jumps = (around - around.roll(1, axis)).abs().transpose(0, axis)
         assert jumps[0].max() <= jumps[1:].max()
     assert around.std() > 0.2
+
+
+def _of_angles(base):
+    masks = torch.eye(2).bool()
+    layers = [Coupling(mask, _Angles, CircularSpline(8)) for mask in masks]
+    return Flow(Event.of(2, "real"), Compose(layers), base=base)
+
+
+def test_a_flow_of_angles_is_a_density_of_the_torus_and_learns_one():
+    truth = torch.distributions.VonMises(torch.tensor([2.8, -1.0]), torch.tensor([3.0, 2.0]))
+    with fork(0):
+        flow = _of_angles(Circular(2))
+        x = truth.sample((6000,))
+        optimizer = torch.optim.Adam(flow.parameters(), 0.05)
+        for _ in range(120):
+            optimizer.zero_grad()
+            flow.loss(x).mean().backward()
+            optimizer.step()
+        fresh = truth.sample((4000,))
+    with torch.no_grad():
+        edge = (torch.arange(200) + 0.5) / 200 * 2 * PI - PI
+        density = flow.log_prob(torch.cartesian_prod(edge, edge)).double().exp()
+        assert float(density.sum() * (2 * PI / 200) ** 2) == pytest.approx(1, abs=1e-3)
+        gap = truth.log_prob(fresh).sum(1) - flow.log_prob(fresh)
+        assert -3 * float(gap.std()) / 4000**0.5 < float(gap.mean()) < 0.05
+        drawn = flow.sample(4000, generator=stream(0))
+    assert drawn.abs().max() <= PI
+    for column in range(2):  # the mean direction of draws and of the law
+        mine, law = (torch.atan2(y[:, column].sin().mean(), y[:, column].cos().mean()) for y in (drawn, fresh))
+        assert abs(float(mine - law)) < 0.1
+
+
+def test_a_flow_of_angles_behind_a_law_of_reals_is_refused():
+    with pytest.raises(ValueError, match="values lie in a circle, StandardNormal's do not: give the base Circular"):
+        _of_angles(None)
+
+
+def test_angles_beside_reals():
+    base = Circular(3, [1], bound=180.0)
+    x = base.sample(5000, generator=stream(1))
+    assert x[:, 1].abs().max() <= 180
+    assert float(x[:, 1].std()) == pytest.approx(360 / 12**0.5, rel=0.03)
+    assert float(x[:, [0, 2]].std()) == pytest.approx(1, rel=0.03)
+    known = torch.distributions.Normal(0, 1).log_prob(x[:, [0, 2]]).sum(1) - torch.tensor(360.0).log()
+    torch.testing.assert_close(base.log_prob(x), known)
+    for angles in ([], [3], [-1]):
+        with pytest.raises(ValueError, match="expected columns from 0 to 2"):
+            Circular(3, angles)
+    with pytest.raises(ValueError, match="bound must be positive"):
+        Circular(1, bound=0.0)
 
 
 def test_words():

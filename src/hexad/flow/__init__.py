@@ -2,7 +2,7 @@
 
 from hexad.flow.argmax import Argmax, Signs
 from hexad.flow.base import Flow
-from hexad.flow.bases import Mixture, StandardNormal, Student
+from hexad.flow.bases import Circular, Mixture, StandardNormal, Student
 from hexad.flow.dequantisation import Dequantisation
 from hexad.flow.distribution import FlowDistribution
 from hexad.flow.ffjord import FFJORD
@@ -28,6 +28,7 @@ __all__ = [
     "NICE",
     "NSF",
     "Argmax",
+    "Circular",
     "Dequantisation",
     "EnergyFit",
     "Flow",

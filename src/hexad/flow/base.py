@@ -11,14 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hexad.checks import InputError
 from hexad.event import Event
-from hexad.flow.bases import StandardNormal
+from hexad.flow.bases import Mixture, StandardNormal, Student
 from hexad.flow.distribution import FlowDistribution
 from hexad.model import Density, Trajectory, Vital
 from hexad.transforms import Autoregressive, CircularSpline, Compose, Elementwise, Spline
 
 __all__ = ["Flow"]
 
+OF_REALS = (StandardNormal, Student, Mixture)
 CHECKED = 32  # records on which the inverse is checked
 FITTED = 1 << 20  # numbers of the records that the activation normalisation is fitted on, which pass all layers at once
 
@@ -29,9 +31,13 @@ class Flow(Density):
     Args:
         event: a real event without cells (dequantised where the data have any).
         transform: the chain f from data to noise, on flattened records (batch, D).
-        context: number of context features that the chain takes.
+        context: number of context features that the chain takes; left out they count as zeros.
         base: the density of the noise, of D columns: any model with an exact ``log_prob``; None: standard normal. Its
             parameters are learned with the chain's.
+
+    Raises:
+        ValueError: the event is not real or has cells, or the base is of other columns, or of reals behind a spline of
+            the circle.
     """
 
     def __init__(self, event: Event, transform: Compose, context: int = 0, base: Density | None = None) -> None:
@@ -41,6 +47,9 @@ class Flow(Density):
         base = StandardNormal(event.dims) if base is None else base
         if base.event.shape != (event.dims,):
             raise ValueError(f"the base is of records {base.event.shape}, the flow of {event.dims} columns")
+        if isinstance(base, OF_REALS) and any(isinstance(part, CircularSpline) for part in transform.modules()):
+            what = f"a circular spline's values lie in a circle, {type(base).__name__}'s do not"
+            raise ValueError(f"{what}: give the base Circular")
         self.transform = transform
         self.base = base
         self.context = context
@@ -83,8 +92,19 @@ class Flow(Density):
         self.base.prepare(self.transform.prepare(some.flatten(1)), generator=generator)
 
     def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
-        """Return the change-of-variables density."""
-        return self._score(self, x, context)
+        """Return the change-of-variables density.
+
+        Raises:
+            InputError: the context is of another shape than the flow's; so of all that takes one here.
+        """
+        return self._score(self, x, self._given(context, len(x)))
+
+    def _given(self, context: Tensor | None, n: int) -> Tensor | None:
+        """Return the context of n records as it is, refused where it is not (n, k)."""
+        if context is not None and (not self.context or tuple(context.shape) != (n, self.context)):
+            wanted = f"one of shape ({n}, {self.context})" if self.context else "none"
+            raise InputError(f"context: the flow takes {wanted}, got one of shape {tuple(context.shape)}")
+        return context
 
     def _density(self, x: Tensor, context: Tensor | None) -> Tensor:
         z, log_det = self.transform.forward_and_log_det(x.flatten(1), context)
@@ -102,6 +122,7 @@ class Flow(Density):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         r"""Return :math:`-\log p(x)`, (batch,), or an unbiased estimate of it where a transform has but that."""
+        context = self._given(context, len(x))
         if not self.transform.estimates:
             return -self._density(x, context)
         z, log_det = self.transform.estimate_log_det(x.flatten(1), context, generator=generator)
@@ -112,14 +133,15 @@ class Flow(Density):
         self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Vital, ...]:
         r"""Return the inverse error: the largest :math:`|f^{-1}(f(x)) - x| / (1 + |x|)` over a few records."""
-        few, given = x[:CHECKED].flatten(1), None if context is None else context[:CHECKED]
+        few, given = x[:CHECKED].flatten(1), self._given(context, len(x))
+        given = None if given is None else given[:CHECKED]
         back = self.transform.inverse(self.transform(few, given), given)
         error = float(((back - few).abs() / (1 + few.abs())).max())
         return (Vital("inverse error", error, 0.0, 0.01, "the chain is no longer inverted by its inverse"),)
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Send noise through the inverse chain."""
-        z = self.base.sample(n, generator=generator)
+        context, z = self._given(context, n), self.base.sample(n, generator=generator)
         return self._draw(self, z, context).reshape(n, *self.event.shape)
 
     def distribution(self, context: Tensor | None = None) -> FlowDistribution:
@@ -128,7 +150,7 @@ class Flow(Density):
 
     def path(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Trajectory:
         """Return z_0 to z_K, a state a layer of the chain that does more than change a record's shape."""
-        z = self.base.sample(n, generator=generator)
+        context, z = self._given(context, n), self.base.sample(n, generator=generator)
         layers = list(self.transform.transforms)
         noise, states, labels = z, [self._placed(z, len(layers))], ["base"]
         for k in reversed(range(len(layers))):

@@ -1,8 +1,11 @@
-"""Bases of flows: standard normal, Student's t, a mixture of normals; with learned parameters where asked for."""
+"""Bases of flows: standard normal, Student's t, a mixture of normals, the uniform law of circles; with learned
+parameters where asked for.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +14,7 @@ from hexad.event import Event
 from hexad.model import Density, Trajectory
 from hexad.randomness import fresh
 
-__all__ = ["Mixture", "StandardNormal", "Student", "draws_are_differentiable"]
+__all__ = ["Circular", "Mixture", "StandardNormal", "Student", "draws_are_differentiable"]
 
 
 class _Base(Density):
@@ -121,6 +124,47 @@ class Mixture(_Base):
         generator = fresh(generator, self.device)
         which = torch.multinomial(self.logits.detach().softmax(0), n, replacement=True, generator=generator)
         return self._normal(n, generator) * self.log_scales[which].exp() + self.means[which]
+
+
+class Circular(_Base):
+    r"""Angles, uniform on the circle [-b, b) with its ends joined, beside columns of reals, standard normal.
+
+    .. math:: p(x) = \prod_{k \text{ angle}} \frac{1}{2b} \prod_{k \text{ real}} N(x_k; 0, 1)
+
+    It is the base behind :class:`~hexad.transforms.CircularSpline`, whose values lie in the circle (Normalizing Flows
+    on Tori and Spheres; Rezende et al., 2020). The density is one of angles: over [-b, b), not over the reals.
+
+    Args:
+        features: number of columns.
+        angles: which of them are angles; None: all.
+        bound: b: pi for angles in radians, 180 for degrees.
+
+    Raises:
+        ValueError: no column is an angle, or a column is not there; or a bound that is not positive.
+    """
+
+    angle: Tensor
+
+    def __init__(self, features: int, angles: Sequence[int] | None = None, bound: float = math.pi) -> None:
+        super().__init__(features)
+        chosen = list(range(features)) if angles is None else list(angles)
+        if not chosen or not all(0 <= k < features for k in chosen):
+            raise ValueError(f"circular base: expected columns from 0 to {features - 1}, got {chosen}")
+        if not bound > 0:
+            raise ValueError(f"circular base: bound must be positive, got {bound}")
+        self.bound = bound
+        self.register_buffer("angle", torch.tensor([k in chosen for k in range(features)]), persistent=False)
+
+    def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
+        """Return the log-density, (batch,); an angle counts modulo 2b."""
+        normal = -0.5 * (x.square() + math.log(2 * math.pi))
+        return torch.where(self.angle, -math.log(2 * self.bound), normal).sum(1)
+
+    def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Return n draws, (n, features)."""
+        generator = fresh(generator, self.device)
+        unit = torch.rand(n, self.features, generator=generator, device=self.device, dtype=self.dtype)
+        return torch.where(self.angle, (2 * unit - 1) * self.bound, self._normal(n, generator))
 
 
 def draws_are_differentiable(base: Density) -> bool:
