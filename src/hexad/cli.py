@@ -46,6 +46,10 @@ RunFolder = Annotated[Path, _RUN]
 DataOptions = Annotated[list[str] | None, typer.Option("--data", metavar="KEY=VALUE", help=_READ)]
 SetOptions = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=_SET)]
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", help="A built-in data set, a file or a folder.")]
+FirstRow = Annotated[
+    int | None,
+    typer.Option("--time", metavar="ROW", help="Of a trend or seasons: when the first row is; 0 is training's first."),
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -137,6 +141,7 @@ def sample(
         str | None, typer.Option("--prompt", help="Of texts: how they begin; of sequences of levels a JSON list.")
     ] = None,
     length: Annotated[int | None, typer.Option("--length", help="Of texts and sequences; else as in training.")] = None,
+    time: FirstRow = None,
     device: Device = "auto",
 ) -> None:
     """Draw samples from a run, in the user's own columns and units; texts are printed where no --out is given.
@@ -162,6 +167,7 @@ def sample(
         top_p=top_p,
         prompt=prompt if texts or prompt is None else _value(prompt),
         length=length,
+        time=time or 0,
     )
     if out is None:
         print(joined(samples), end="")
@@ -175,6 +181,7 @@ def evaluate(
     run: RunFolder,
     data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="Left out: the run's own test split.")] = None,
     seed: Seed = 0,
+    time: FirstRow = None,
     as_json: JsonFlag = False,
     device: Device = "auto",
 ) -> None:
@@ -183,7 +190,7 @@ def evaluate(
     from hexad.comparison import evaluate as measure
     from hexad.fitted import load
 
-    result = measure(load(run, device=device), data, seed=seed)
+    result = measure(load(run, device=device), data, seed=seed, time=time)
     print(json.dumps(result, allow_nan=False) if as_json else describe_evaluation(result))
 
 

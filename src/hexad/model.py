@@ -185,6 +185,13 @@ class GenerativeModel(nn.Module, ABC):
         return sum(p.numel() for p in self.parameters())
 
     @property
+    def numbers(self) -> int:
+        """Numbers that are fitted: those trained, or the buffers of a closed form; one whose buffers hold more than
+        its law has says so.
+        """
+        return sum(p.numel() for p in self.parameters()) or sum(b.numel() for b in self.buffers())
+
+    @property
     def window(self) -> int:
         """Consecutive rows of a series that make one record of a training batch, with one loss; 0: a row is a
         record.

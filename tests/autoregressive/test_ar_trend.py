@@ -1,8 +1,10 @@
 """AR(p) with a trend and seasons: against statsmodels, the joint Gaussian, and through the splits of a run."""
 
 import itertools
+import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -232,18 +234,55 @@ def test_splits_of_a_run_are_scored_at_their_times(run):
 
 def test_rows_that_do_not_say_their_time_are_refused(run):
     data, fit = run
-    with pytest.raises(InputError, match=r"give time=, 0 for the first training row's, 210 of the validation and 240 "):
+    said = r"give their time \(time=, --time\): 0 for the first training row's, 210 of the validation and 240 "
+    with pytest.raises(InputError, match=said):
         fit.log_likelihood(data.test)
-    with pytest.raises(InputError, match="give time="):
+    with pytest.raises(InputError, match="give their time"):
         evaluate(fit, np.asarray(data.test))
     other = hexad.load_data(series(100, seed=3, level=1e3).numpy()[:, None], layout="series", step=0)
-    with pytest.raises(InputError, match="give time="):
+    with pytest.raises(InputError, match="give their time"):
         evaluate(fit, other)
-    with pytest.raises(InputError, match="give time="):
+    own = evaluate(fit)["log_likelihood"]["nats"]
+    assert evaluate(fit, np.asarray(data.test), time=240)["log_likelihood"]["nats"] == pytest.approx(own, abs=1e-9)
+    with pytest.raises(InputError, match="give their time"):
         fit.score_outliers(data.test)
     assert len(fit.score_outliers(data.test, "typicality", time=240)) == len(data.test)
     plain = hexad.fit("ar", data, order=2, progress=False)
     assert torch.equal(plain.log_likelihood(data.test).value, plain.log_likelihood(data.test, time=240).value)
+
+
+def test_the_command_line_takes_the_time_of_rows(run, command, tmp_path):
+    data, fit = run
+    file = tmp_path / "later.csv"
+    data.test.to_csv(file, index=False)
+    status, out, _ = command("evaluate", fit.folder, file, "--time", "240", "--json")
+    assert status == 0
+    own = evaluate(fit)["log_likelihood"]["nats"]
+    assert json.loads(out)["log_likelihood"]["nats"] == pytest.approx(own, abs=1e-9)
+    status, _, err = command("evaluate", fit.folder, file)
+    assert status == 2
+    assert "give their time (time=, --time)" in err
+    assert (
+        command("sample", fit.folder, "-n", "5", "--seed", "0", "--time", "10000", "--out", tmp_path / "x.csv")[0] == 0
+    )
+    late = pd.read_csv(tmp_path / "x.csv").to_numpy()
+    assert late == pytest.approx(fit.sample(5, seed=0, time=10_000).to_numpy(), rel=1e-5)
+
+
+def test_what_is_fitted_is_counted():
+    x = torch.randn(90, 2, generator=torch.Generator().manual_seed(0)).numpy()
+    series = hexad.load_data(x, layout="series")
+    count = {
+        (name, str(options)): hexad.fit(name, series, progress=False, **options).parameters
+        for name, options in (
+            ("ar", {"order": 2}),
+            ("ar", {"order": [1, 12], "trend": "ct", "period": 4}),
+            ("var", {"order": 2}),
+            ("var", {"order": 0, "trend": "n"}),
+        )
+    }
+    # coefficients and variances of two columns; of var the covariance has three numbers
+    assert list(count.values()) == [2 * (1 + 2 + 1), 2 * (2 + 3 + 2 + 1), 2 * (1 + 4) + 3, 3]
 
 
 def test_a_run_is_loaded_with_its_summary_in_the_users_units(run):

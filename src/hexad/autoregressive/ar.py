@@ -120,6 +120,10 @@ class AR(LinearSeries):
         """The coefficients of the mean path on itself, a column by itself, (span, D, D)."""
         return torch.diag_embed(self.path_lags.T)
 
+    def _lagged_numbers(self) -> int:
+        taken = int(self.orders.sum()) if self.lags is None else self.event.dims * len(self.lags)
+        return taken + self.event.dims
+
     def prepare(self, x: Tensor, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> None:
         """Fit every column on the series x (T, D), whose first row is time 0, given its context (T, k).
 

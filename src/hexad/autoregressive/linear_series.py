@@ -114,6 +114,16 @@ class LinearSeries(Density, Forecaster, Timed):
         """
 
     @property
+    def numbers(self) -> int:
+        """Coefficients of all columns, and the noise's variances or covariances."""
+        own = sum(len(self._own_effects(column)) for column in range(self.event.dims))
+        return self.event.dims * len(term_names(self.trend, self.period)) + own + self._lagged_numbers()
+
+    @abstractmethod
+    def _lagged_numbers(self) -> int:
+        """Return how many coefficients of lags, and variances or covariances, there are."""
+
+    @property
     def timed(self) -> bool:
         """Whether there is a trend or a period."""
         return "t" in self.trend or self.period is not None

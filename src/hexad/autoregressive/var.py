@@ -102,6 +102,10 @@ class VAR(LinearSeries):
         """The A_i of a stationary law; 0 where there is none."""
         return self.path_lags
 
+    def _lagged_numbers(self) -> int:
+        dims = self.event.dims
+        return int(self.lags) * dims**2 + dims * (dims + 1) // 2
+
     @property
     def covariance(self) -> Tensor:
         r"""The noise's :math:`\Sigma`, (D, D): the mean of the residuals' products."""

@@ -91,7 +91,9 @@ class Evaluation:
     samples: Tensor
 
 
-def evaluate(fitted: Fitted, data: Any = None, *, seed: int = 0, split: str = "test") -> dict[str, Any]:
+def evaluate(
+    fitted: Fitted, data: Any = None, *, seed: int = 0, split: str = "test", time: int | None = None
+) -> dict[str, Any]:
     """Return a model's log-likelihood, sample metrics and cost as the object of ``evaluate --json``.
 
     Args:
@@ -100,11 +102,15 @@ def evaluate(fitted: Fitted, data: Any = None, *, seed: int = 0, split: str = "t
             rows), a ``Data`` (its split), or records in the user's units (all of them). None: the run's own.
         seed: of every draw: the same twice is the same answer.
         split: which split of data that have them.
+        time: of the first record, for a model of series with a trend or seasons, as for
+            :meth:`Fitted.log_likelihood`; the run's own data know theirs.
 
     Raises:
         InputError: the run's data are gone or have changed, or the given ones are not like them.
     """
     records = _records(fitted, data, split)
+    if time is not None:
+        records = replace(records, time=time)
     return measure(fitted, records, seed=seed).row
 
 

@@ -367,7 +367,7 @@ class Fitted:
             sizes = self.config.data["sizes"]
             ends = f"{sizes['train']} of the validation and {sizes['train'] + sizes['valid']} of the test split"
             what = f"{self.name}: with a trend or seasons log p depends on the time, and these rows do not say theirs"
-            raise InputError(f"{what}; give time=, 0 for the first training row's, {ends}")
+            raise InputError(f"{what}; give their time (time=, --time): 0 for the first training row's, {ends}")
         return self.stated(x, context, seed, at_time(self.model, time or 0).log_likelihood)
 
     @torch.no_grad()
@@ -419,8 +419,7 @@ class Fitted:
     @property
     def parameters(self) -> int:
         """Number of trained parameters, or of fitted numbers where the model is a closed form."""
-        trained = sum(p.numel() for p in self.model.parameters())
-        return trained or sum(b.numel() for b in self.model.buffers())
+        return self.model.numbers
 
     def __repr__(self) -> str:
         size = f"{self.parameters:,} parameters"
