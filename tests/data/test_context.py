@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import torch
 
+import hexad
 from hexad.checks import InputError
 from hexad.data import Context, Options, load_data, read_table
 
@@ -29,6 +30,17 @@ DATA = load_data(FRAME, context=list(NAMES))
 
 def again(context):
     return Context.from_json(json.loads(json.dumps(context.to_json())))
+
+
+def test_a_class_that_the_test_split_alone_has_is_told_of_before_training(tmp_path):
+    rows = {"train": 40, "valid": 20, "test": 20}
+    made = {name: {"x": np.linspace(0, 1, n) ** 2, "kind": ["a", "b"] * (n // 2)} for name, n in rows.items()}
+    parts = {name: pd.DataFrame(columns) for name, columns in made.items()}
+    parts["test"].loc[3, "kind"] = "snow"
+    data = hexad.load_data(parts, context=["kind"])
+    with pytest.raises(InputError, match="data, test: context kind: unknown value 'snow' in row 4; expected one that"):
+        hexad.fit("maf", data, steps=1, out=tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_numbers_are_standardised_and_classes_one_hot_side_by_side():

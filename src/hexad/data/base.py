@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hexad.checks import choose
+from hexad.checks import InputError, choose
 from hexad.data.format import Format
 from hexad.data.raw import SPLITS
 from hexad.event import Event
@@ -78,7 +78,10 @@ class Data:
             InputError: ``split`` is unknown, or it holds a value that training does not.
         """
         known = self.known(split)
-        return None if known is None else self.format.encode_context(known, None, dtype, raw)
+        try:
+            return None if known is None else self.format.encode_context(known, None, dtype, raw)
+        except InputError as error:
+            raise InputError(f"{self.name}, {split}: {error}") from None
 
     def known(self, split: str) -> dict[str, np.ndarray] | None:
         """Return the chosen context of a split in the user's units by name, or None where none was chosen.

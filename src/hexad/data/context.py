@@ -144,7 +144,7 @@ class ContextEncoder:
             except (KeyError, ValueError, TypeError):
                 known = listed(self.values, 20)
                 what = f"unknown value {value!r} in row {row}"
-                raise InputError(f"context {self.name}: {what}; expected {known}") from None
+                raise InputError(f"context {self.name}: {what}; expected one that training holds, {known}") from None
         return torch.eye(self.size)[torch.tensor(codes, dtype=torch.long)]
 
     def to_json(self) -> dict[str, Any]:

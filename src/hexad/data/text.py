@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 LENGTH = 64
+_OTHERWISE = ", or train with --data tokens=bytes, to which nothing is unknown"
 TOKENS = ("characters", "bytes")
 BYTES = "".join(map(chr, range(1, 256)))  # each stands for the byte of its number
 
@@ -106,6 +107,7 @@ def codes(x: Any, alphabet: str, length: int, where: str, tokens: str = "charact
         raise InputError(
             f"{where}: text {row + 1} holds {str(letters[row, column])!r} as its character {column + 1}, which is none "
             f"of the {len(alphabet)} that the training text has; leave it out or replace it"
+            f"{_OTHERWISE if tokens == 'characters' else ''}"
         )
     return places
 
@@ -125,7 +127,7 @@ def beginning(text: Any, alphabet: str, tokens: str = "characters") -> np.ndarra
         first = int(np.flatnonzero(unknown)[0])
         raise InputError(
             f"prompt: character {first + 1} is {text[first]!r}, which is none of the {len(alphabet)} that the training "
-            "text has; leave it out or replace it"
+            f"text has; leave it out or replace it{_OTHERWISE if tokens == 'characters' else ''}"
         )
     return places
 

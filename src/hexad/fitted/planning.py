@@ -14,6 +14,7 @@ from torch import Tensor
 import hexad
 from hexad.checks import InputError, check_writable, hint, warn
 from hexad.data import Data, load_data
+from hexad.data.raw import SPLITS
 from hexad.event import Event
 from hexad.fitted.base import Fitted
 from hexad.fitted.config import CHUNK, ModelSpec, RunConfig, assemble, pick_device
@@ -81,7 +82,8 @@ class Run:
         dtype = self.model.dtype
         sets = {split: self.data.tensor(split).to(device) for split in ("train", "valid")}
         raw = self.model.raw_context
-        contexts = {split: self.data.context_tensor(split, dtype, raw) for split in ("train", "valid")}
+        contexts = {split: self.data.context_tensor(split, dtype, raw) for split in SPLITS}
+        del contexts["test"]  # looked at only because what cannot be encoded is told before training, not after
         given = {split: None if c is None else c.to(device, dtype) for split, c in contexts.items()}
 
         def encode(x: Tensor, generator: torch.Generator) -> Tensor:

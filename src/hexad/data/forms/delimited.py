@@ -184,7 +184,7 @@ def _ragged(path: Path, text: str, separator: str) -> None:
     except csv.Error as error:
         raise InputError(f"{path}: line {reader.line_num} cannot be read as a table ({one_line(error)})") from None
     if reader.line_num <= started:
-        raise InputError(f"{path}: holds a header and no rows; expected at least 20 rows")
+        raise InputError(f"{path}: holds a header and no rows; expected rows below it")
 
 
 def index_dates(raw: Raw) -> Raw:
