@@ -286,6 +286,20 @@ def test_columns_of_any_size_and_level_are_fitted_alike():
     assert torch.allclose(other.matrices * scale / scale[:, None], plain.matrices, atol=1e-8)
 
 
+def test_columns_that_repeat_each_other_or_stand_still_are_borne():
+    y = series(300)
+    plain, other = VAR(event(), 2), VAR(event(4), 2)
+    plain.prepare(y)
+    still = torch.full((300, 1), 7.0).double()
+    other.prepare(torch.cat([y, y[:, :1], still], 1))
+    assert other.matrices.abs().max() < 10
+    ours, theirs = (
+        model.forecast(rows, 5)[0] for model, rows in ((plain, y), (other, torch.cat([y, y[:, :1], still], 1)))
+    )
+    assert torch.allclose(theirs[:, :3], ours[:, [0, 1, 0]], atol=1e-6)
+    assert torch.allclose(theirs[:, 3], still[:5, 0], atol=1e-6)
+
+
 def test_a_run_is_in_the_user_s_units_and_goes_on(tmp_path):
     y, x = driven(120)
     table = pd.DataFrame({"a": y[:, 0] * 1000, "b": y[:, 1], "heat": x[:120, 0]})

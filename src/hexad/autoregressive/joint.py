@@ -85,8 +85,9 @@ def joint_least_squares(
     design = np.concatenate([beside, *(z[p - lag : rows - lag].T for lag in range(1, p + 1))])
     lengths = np.linalg.norm(design, axis=1)
     lengths[lengths == 0] = 1
-    # columns may repeat each other: the pseudo-inverse bears that
-    root = np.linalg.pinv((design / lengths[:, None]).T) / lengths[:, None]
+    # columns may repeat each other: the pseudo-inverse bears that, where it leaves out what is rounding
+    rounding = max(design.shape) * np.finfo(np.float64).eps
+    root = np.linalg.pinv((design / lengths[:, None]).T, rtol=rounding) / lengths[:, None]
     solution = root @ z[p:]
     residuals = z[p:] - design.T @ solution
     effects, lagged = slice(count, count + len(usual)), slice(count + len(usual), None)
