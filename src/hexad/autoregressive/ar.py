@@ -140,8 +140,9 @@ class AR(LinearSeries):
             self.lags, self.method, self.criterion, self.span, self.max_order, self.trend, self.period
         )
         found = [estimator.fit(y, beside) for y in series]
+        buffers = dict(self.named_buffers(recurse=False))
         for name in found[0]:
-            getattr(self, name).copy_(torch.from_numpy(np.array([column[name] for column in found])))
+            buffers[name].copy_(torch.from_numpy(np.array([column[name] for column in found])))
 
     def _start_drift(self, n: int, context: Tensor | None) -> Tensor:
         """Return the same of the first n rows, n at most ``span``, given the rows before them alone."""

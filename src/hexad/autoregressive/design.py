@@ -88,8 +88,10 @@ class Banded:
         """Return what coefficients (k,) leave of the series, (n,)."""
         count, filter_ = len(self.beside), np.zeros(self.first + 1)
         filter_[0], filter_[self.lags] = 1, -solution[count:]
-        left = np.correlate(self.z, filter_[::-1], "valid")
-        return left - solution[:count] @ self.beside if count else left
+        left: np.ndarray = np.correlate(self.z, filter_[::-1], "valid")
+        if count:
+            left -= solution[:count] @ self.beside  # in place: new memory of this size costs more than the sum
+        return left
 
 
 def design_of(beside: np.ndarray, z: np.ndarray, lags: Sequence[int]) -> Dense | Banded:

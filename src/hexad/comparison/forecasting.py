@@ -192,7 +192,8 @@ def _picture(data: Data, table: pd.DataFrame, level: float, form: str) -> bytes:
         axes.plot(after, middle, color="C0", linewidth=1.6, label="forecast")
         axes.set_title(stem.rstrip("_") or (data.names[0] if data.names else data.name), loc="left", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=8, loc="best")
+        if i == 0:
+            axes.legend(frameon=False, fontsize=8, loc="best")
         if isinstance(times, pd.DatetimeIndex):
             axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     if isinstance(times, pd.RangeIndex):
