@@ -196,7 +196,7 @@ def evaluate(
 
 @app.command()
 def summary(run: RunFolder) -> None:
-    """Coefficients with standard errors, log-likelihood and criteria of a run of `ar`, on its training rows."""
+    """Coefficients, standard errors, log-likelihood and criteria of a run of `ar` or `var`, on its training rows."""
     from hexad.fitted import load, summaries
 
     print("\n\n".join(str(found) for found in summaries(load(run))))

@@ -143,6 +143,8 @@ class AR(LinearSeries):
         buffers = dict(self.named_buffers(recurse=False))
         for name in found[0]:
             buffers[name].copy_(torch.from_numpy(np.array([column[name] for column in found])))
+        if beside is not None:
+            self.usual.copy_(torch.from_numpy(beside.mean(1)))
 
     def _start_drift(self, n: int, context: Tensor | None) -> Tensor:
         """Return the same of the first n rows, n at most ``span``, given the rows before them alone."""

@@ -150,7 +150,7 @@ class LinearSeries(Density, Forecaster, Timed):
         return context.to(self.mean)
 
     def _beside(self, context: Tensor | None, n: int) -> np.ndarray | None:
-        """Return the context of n training rows as rows (k, n), and note its mean.
+        """Return the context of n training rows as rows (k, n).
 
         Raises:
             InputError: as :meth:`_given`, or a column of it is constant.
@@ -163,7 +163,6 @@ class LinearSeries(Density, Forecaster, Timed):
             if values.min() == values.max():
                 what = f"number {number} of the context is constant, {values[0]:g} in all rows"
                 raise InputError(f"{self.word}: {what}; leave it out")
-        self.usual.copy_(given.mean(0))
         return beside
 
     def _line(self, slope: Tensor, seasons: Tensor, n: int, ahead: int = 0) -> Tensor:

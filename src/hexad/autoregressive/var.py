@@ -151,7 +151,7 @@ class VAR(LinearSeries):
             "errors": errors,
             "factor": np.linalg.cholesky(covariance),
             **({"slope": slope, "seasons": seasons} if self.timed else {}),
-            **({"effects": found.effects} if self.features else {}),
+            **({} if beside is None else {"effects": found.effects, "usual": beside.mean(1)}),
             **start,
         }
         for name, value in values.items():
