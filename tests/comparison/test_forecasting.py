@@ -51,6 +51,18 @@ def test_a_forecast_goes_on_in_time(fitted, index, expected, form):
     assert table["mean"].equals(forecast_frame(fitted, hexad.load_data(made(None), layout="series"), 2)[0]["mean"])
 
 
+def test_dates_that_repeat_and_dates_that_lack(fitted, tmp_path):
+    days = pd.date_range("2020-01-01", periods=N // 2, freq="D").repeat(2)
+    assert forecast_frame(fitted, hexad.load_data(made(days)), 2)[0]["time"].tolist() == ["2020-01-31", "2020-02-01"]
+    still = made(pd.DatetimeIndex([days[0]] * N))
+    assert forecast_frame(fitted, hexad.load_data(still), 2)[0]["time"].tolist() == [N, N + 1]
+    forecast(fitted, 2, tmp_path / "f.csv", data=hexad.load_data(still), plot=tmp_path / "f.png")
+    assert (tmp_path / "f.png").stat().st_size > 1000
+    for index in (days.where(np.arange(N) != 5), days.to_period("D").where(np.arange(N) != 5)):
+        with pytest.raises(hexad.InputError, match="the index has no date in row 6; give it one, or leave the row out"):
+            hexad.load_data(made(index))
+
+
 def test_days_that_go_on_in_hours_are_written_to_the_hour(fitted):
     days = [datetime.datetime(2020, 1, 1) + datetime.timedelta(days=int(k)) for k in np.arange(N) * 1.5]
     table, _ = forecast_frame(fitted, hexad.load_data(made(pd.DatetimeIndex(days))[:-1]), 1)

@@ -139,11 +139,12 @@ def _ahead(fitted: Fitted, steps: int, context: pd.DataFrame | None) -> Tensor |
 
 
 def _past(data: Data) -> pd.DatetimeIndex | pd.RangeIndex:
-    """Return the times of the data: dates where they have them, else numbers of rows, from 0."""
+    """Return the times of the data: dates where they have them that go on, else numbers of rows, from 0."""
     splits = [data.split(split) for split in ("train", "valid", "test")]
     if not data.source.get("dates"):
         return pd.RangeIndex(sum(map(len, splits)))
-    return pd.DatetimeIndex(np.concatenate([split.index.to_numpy() for split in splits]))
+    index = pd.DatetimeIndex(np.concatenate([split.index.to_numpy() for split in splits]))
+    return index if index[0] < index[-1] else pd.RangeIndex(len(index))
 
 
 def _ahead_of(index: pd.DatetimeIndex | pd.RangeIndex, steps: int) -> pd.DatetimeIndex | pd.RangeIndex:
@@ -151,8 +152,9 @@ def _ahead_of(index: pd.DatetimeIndex | pd.RangeIndex, steps: int) -> pd.Datetim
     if isinstance(index, pd.RangeIndex):
         return pd.RangeIndex(len(index), len(index) + steps)
     rule = pd.DatetimeIndex(index, freq="infer").freq
-    if rule is None:  # gaps: the usual distance goes on
-        step = pd.Series(index).diff().median()
+    if rule is None:  # gaps: the usual distance goes on, of rows that are apart at all
+        steps_before = pd.Series(index).diff()
+        step = steps_before[steps_before > pd.Timedelta(0)].median()
         return pd.DatetimeIndex([index[-1] + step * (k + 1) for k in range(steps)])
     return pd.date_range(index[-1], periods=steps + 1, freq=rule)[1:]
 

@@ -102,7 +102,7 @@ def read_frame(frame: pd.DataFrame, where: str) -> Raw:
     A period stands at its beginning.
 
     Raises:
-        InputError: the frame has no rows, no columns, or two columns of one name.
+        InputError: the frame has no rows, no columns, two columns of one name, or rows without a date beside dates.
     """
     import pandas as pd
 
@@ -117,6 +117,9 @@ def read_frame(frame: pd.DataFrame, where: str) -> Raw:
     sparse = {name: kind.subtype for name, kind in frame.dtypes.items() if isinstance(kind, pd.SparseDtype)}
     frame = frame.astype(sparse) if sparse else frame
     raw = Raw({"all": frame}, "table", where=where)
+    if isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex) and frame.index.hasnans:
+        row = int(np.argmax(frame.index.isna())) + 1
+        raise InputError(f"{where}: the index has no date in row {row}; give it one, or leave the row out")
     if isinstance(frame.index, pd.PeriodIndex):
         frame = frame.set_axis(frame.index.to_timestamp(), axis=0)
     if isinstance(frame.index, pd.DatetimeIndex):
