@@ -35,6 +35,13 @@ def test_help_imports_nothing_heavy():
     assert not loaded & set(HEAVY)
 
 
+def test_training_starts_without_what_only_some_models_and_measures_need():
+    code = "import sys, hexad.fitted; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "torch" in loaded
+    assert not {"sklearn", "scipy", "pandas", "matplotlib", "sympy"} & {*loaded}  # seconds, of every command
+
+
 def test_models_and_data_print_one_json_object(command):
     status, out, _ = command("models", "--json")
     rows = {row["model"]: row for row in json.loads(out)["models"]}
