@@ -16,6 +16,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor, nn
 
+from hexad.checks import InputError
 from hexad.event import Event
 from hexad.likelihood import LogLikelihood
 
@@ -461,5 +462,11 @@ class Decider(ABC):
 
 
 def at_time(model: GenerativeModel, time: int) -> GenerativeModel:
-    """Return the model whose rows begin at ``time``, which is the model itself where time is nothing to it."""
+    """Return the model whose rows begin at ``time``, which is the model itself where time is nothing to it.
+
+    Raises:
+        InputError: it is no number of rows.
+    """
+    if isinstance(time, bool) or not isinstance(time, int) or abs(time) > 2**53:
+        raise InputError(f"time {time!r}: expected a whole number of rows, counted from the first training row")
     return model.at(time) if isinstance(model, Timed) and model.timed else model

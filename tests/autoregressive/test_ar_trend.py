@@ -259,6 +259,11 @@ def test_the_command_line_takes_the_time_of_rows(run, command, tmp_path):
     assert status == 0
     own = evaluate(fit)["log_likelihood"]["nats"]
     assert json.loads(out)["log_likelihood"]["nats"] == pytest.approx(own, abs=1e-9)
+    with pytest.raises(InputError, match="rows of the run's own data know theirs"):
+        evaluate(fit, data, time=3)
+    for time in (1.5, "3", True, 2**63):
+        with pytest.raises(InputError, match="expected a whole number of rows"):
+            fit.sample(3, time=time)
     status, _, err = command("evaluate", fit.folder, file)
     assert status == 2
     assert "give their time (time=, --time)" in err

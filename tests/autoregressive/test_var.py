@@ -300,6 +300,38 @@ def test_columns_that_repeat_each_other_or_stand_still_are_borne():
     assert torch.allclose(theirs[:, 3], still[:5, 0], atol=1e-6)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("level", [30_000.0, 1e6])
+def test_columns_that_are_proportional_far_from_zero_do_not_explode(seed, level):
+    one = level + np.cumsum(np.random.default_rng(seed).normal(size=200)).round(2)
+    y = torch.from_numpy(np.stack([one, one * 1.07], 1))
+    model = VAR(event())
+    model.prepare(y)
+    mean = model.forecast(y, 3)[0]
+    assert (mean - y[-1]).abs().max() < 20
+    assert model.matrices.abs().max() < 10
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e9])
+def test_a_context_far_from_zero_keeps_its_effect(offset):
+    rng = np.random.default_rng(0)
+    x = rng.integers(-9, 9, size=(150, 1)).astype(float)
+    y = np.zeros(150)
+    for t in range(3, 150):
+        y[t] = 0.5 * y[t - 1] - 0.4 * y[t - 3] + 3 * x[t, 0] + rng.normal()
+    rows, given = torch.from_numpy(y)[:, None], torch.from_numpy(x + offset)
+    for model in (VAR(event(1), context=1), AR(event(1), context=1)):
+        model.prepare(rows, context=given)
+        assert float(model.effects) == pytest.approx(3, abs=0.1)
+        assert int(model.lags if isinstance(model, VAR) else model.orders) == 3
+
+
+def test_rows_that_leave_a_singular_covariance_are_refused():
+    y = torch.randn(42, 50, generator=stream(1)).double()
+    with pytest.raises(InputError, match="42 rows are too few for 0 lags of 50 columns; at least 51 are needed"):
+        VAR(event(50)).prepare(y)
+
+
 def test_a_run_is_in_the_user_s_units_and_goes_on(tmp_path):
     y, x = driven(120)
     table = pd.DataFrame({"a": y[:, 0] * 1000, "b": y[:, 1], "heat": x[:120, 0]})
@@ -326,7 +358,7 @@ def test_a_run_is_in_the_user_s_units_and_goes_on(tmp_path):
 def test_words_of_errors():
     with pytest.raises(InputError, match="real columns of a series"):
         VAR(Event.of(2, "binary", "series"))
-    with pytest.raises(InputError, match="8 rows are too few for 3 lags of 2 columns; at least 11 are needed"):
+    with pytest.raises(InputError, match="8 rows are too few for 3 lags of 2 columns; at least 12 are needed"):
         VAR(event(), 3).prepare(series(8))
     with pytest.raises(InputError, match="a number of lags"):
         VAR(event(), -1)

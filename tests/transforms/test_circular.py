@@ -160,8 +160,10 @@ def test_angles_beside_reals():
     for angles in ([], [3], [-1]):
         with pytest.raises(ValueError, match="expected columns from 0 to 2"):
             Circular(3, angles)
-    with pytest.raises(ValueError, match="bound must be positive"):
-        Circular(1, bound=0.0)
+    assert base.log_prob(x.index_fill(1, torch.tensor([1]), torch.nan)).isnan().all()
+    for bound in (0.0, torch.inf):
+        with pytest.raises(ValueError, match="bound must be positive"):
+            Circular(1, bound=bound)
 
 
 def test_words():

@@ -154,6 +154,7 @@ class Estimator:
             return 0
         levels = torch.from_numpy(deterministic(self.trend, self.period, top, len(y))).T
         if x is not None:
+            x = x - x.mean(1, keepdims=True) * ("c" in self.trend or self.period is not None)
             kept = x[independent(levels.T.numpy(), x[:, top:]), top:]
             levels, terms = torch.cat([levels, torch.from_numpy(kept).T], 1), terms + len(kept)
         series = torch.from_numpy(y)

@@ -56,7 +56,9 @@ def _levels(
     terms = deterministic(trend, period, first, len(y))
     if context is None:
         return terms, np.zeros(0, dtype=bool)
-    kept = independent(terms, context[:, first:])
+    # a level that a constant bears says nothing of dependence, and far from zero it hides the rest
+    away = context.mean(1, keepdims=True) * ("c" in trend or period is not None)
+    kept = independent(terms, (context - away)[:, first:])
     return np.concatenate([terms, context[kept, first:]]), kept
 
 
@@ -85,8 +87,11 @@ def joint_least_squares(
     design = np.concatenate([beside, *(z[p - lag : rows - lag].T for lag in range(1, p + 1))])
     lengths = np.linalg.norm(design, axis=1)
     lengths[lengths == 0] = 1
-    # columns may repeat each other: the pseudo-inverse bears that, where it leaves out what is rounding
-    rounding = max(design.shape) * np.finfo(np.float64).eps
+    # columns may repeat each other: the pseudo-inverse bears that, where it leaves out what is rounding, which goes by
+    # the levels, not by what is left without them
+    spread = z.std(0)
+    beyond = np.abs(y).max(0) / np.where(spread > 0, spread, np.inf)
+    rounding = max(design.shape) * np.finfo(np.float64).eps * max(1.0, float(beyond.max()))
     root = np.linalg.pinv((design / lengths[:, None]).T, rtol=rounding) / lengths[:, None]
     solution = root @ z[p:]
     residuals = z[p:] - design.T @ solution

@@ -122,11 +122,12 @@ class VAR(LinearSeries):
         (rows, dims), others = y.shape, len(term_names(self.trend, self.period)) + self.features
         form = self.trend, self.period, beside
         if self.order is None:
-            top = max(0, min(self.span, (rows // 2 - 1 - others) // (dims + 1)))
+            room = min(rows // 2 - 1, rows - dims) - others
+            top = max(0, min(self.span, room // (dims + 1)))
             p = joint_order(y, top, PRICES[self.criterion], *form)
         else:
             p = self.order
-        need = p + p * dims + others + 1
+        need = p + p * dims + others + dims  # fewer leave a singular covariance
         if rows < need:
             raise InputError(f"var: {rows} rows are too few for {p} lags of {dims} columns; at least {need} are needed")
         found = joint_least_squares(y, p, *form)

@@ -110,6 +110,8 @@ def evaluate(
     """
     records = _records(fitted, data, split)
     if time is not None:
+        if records.time is not None:
+            raise InputError(f"time {time}: rows of the run's own data know theirs; leave it out")
         records = replace(records, time=time)
     return measure(fitted, records, seed=seed).row
 

@@ -148,9 +148,9 @@ class Circular(_Base):
     def __init__(self, features: int, angles: Sequence[int] | None = None, bound: float = math.pi) -> None:
         super().__init__(features)
         chosen = list(range(features)) if angles is None else list(angles)
-        if not chosen or not all(0 <= k < features for k in chosen):
+        if not chosen or not all(0 <= k < features and not isinstance(k, bool) for k in chosen):
             raise ValueError(f"circular base: expected columns from 0 to {features - 1}, got {chosen}")
-        if not bound > 0:
+        if not 0 < bound < math.inf:
             raise ValueError(f"circular base: bound must be positive, got {bound}")
         self.bound = bound
         self.register_buffer("angle", torch.tensor([k in chosen for k in range(features)]), persistent=False)
@@ -158,7 +158,7 @@ class Circular(_Base):
     def log_prob(self, x: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Return the log-density, (batch,); an angle counts modulo 2b."""
         normal = -0.5 * (x.square() + math.log(2 * math.pi))
-        return torch.where(self.angle, -math.log(2 * self.bound), normal).sum(1)
+        return torch.where(self.angle, 0 * x - math.log(2 * self.bound), normal).sum(1)  # NaN stays NaN
 
     def sample(self, n: int, *, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return n draws, (n, features)."""
