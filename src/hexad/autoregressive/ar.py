@@ -61,7 +61,6 @@ class AR(LinearSeries):
     coefficients: Tensor
     variance: Tensor
     orders: Tensor
-    errors: Tensor
     rows: Tensor
     start_coefficients: Tensor
     start_intercept: Tensor
@@ -271,8 +270,7 @@ class AR(LinearSeries):
                 psi[t] = (recent * psi[t - self.span : t].T).sum(1)
         mean = x[self.span :]
         deviation = (self.variance * psi[self.span :].square().cumsum(0)).sqrt()
-        reach = torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=mean.dtype)).to(mean) * deviation
-        return mean, mean - reach, mean + reach
+        return self._interval(mean, deviation, level)
 
     @torch.no_grad()
     def paths(

@@ -75,9 +75,9 @@ class LinearSeries(Density, Forecaster, Timed):
 
     def __init__(self, event: Event, trend: str, period: int | None, context: int) -> None:
         super().__init__(event)
-        self.word = type(self).__name__.lower()
+        self.label = type(self).__name__.lower()
         if event.kind != "real" or len(event.shape) != 1:
-            raise InputError(f"{self.word} takes real columns of a series, got {event}")
+            raise InputError(f"{self.label} takes real columns of a series, got {event}")
         self.trend, self.period, self.features = choose(trend, TRENDS, "trend"), period, context
         if period is not None and period < 2:
             raise InputError(f"period {period!r}: expected the number of rows in a period, at least 2, or none")
@@ -146,7 +146,7 @@ class LinearSeries(Density, Forecaster, Timed):
             got = "none" if context is None else f"one of shape {tuple(context.shape)}"
             wanted = f"one of shape ({n}, {self.features})" if self.features else "none"
             asked = "a context, " if self.features else "no context, "
-            raise InputError(f"{self.word}: expected {asked}{wanted}, got {got}")
+            raise InputError(f"{self.label}: expected {asked}{wanted}, got {got}")
         return context.to(self.mean)
 
     def _beside(self, context: Tensor | None, n: int) -> np.ndarray | None:
@@ -162,7 +162,7 @@ class LinearSeries(Density, Forecaster, Timed):
         for number, values in enumerate(beside, 1):
             if values.min() == values.max():
                 what = f"number {number} of the context is constant, {values[0]:g} in all rows"
-                raise InputError(f"{self.word}: {what}; leave it out")
+                raise InputError(f"{self.label}: {what}; leave it out")
         return beside
 
     def _line(self, slope: Tensor, seasons: Tensor, n: int, ahead: int = 0) -> Tensor:
@@ -203,6 +203,11 @@ class LinearSeries(Density, Forecaster, Timed):
         for part in range(1, parts + 1):
             states[part, : n * part // parts] = x[: n * part // parts]
         return Trajectory(states, "position", tuple(f"{n * part // parts} of {n}" for part in range(parts + 1)))
+
+    def _interval(self, mean: Tensor, deviation: Tensor, level: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the mean and the ends of the central normal interval of this probability."""
+        reach = torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=mean.dtype)).to(mean) * deviation
+        return mean, mean - reach, mean + reach
 
     def _last(self, history: Tensor, need: int) -> Tensor:
         """Return the last ``span`` rows of a history (T, D); those it has not, which no lag takes, are 0.

@@ -342,8 +342,7 @@ class VAR(LinearSeries):
             x[self.span + t] = drift[t] + self._lagged(x[t : self.span + t])[0]
         mean = x[self.span :]
         deviation = (self.responses(steps) @ self.factor).square().sum(2).cumsum(0).sqrt()
-        reach = torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=mean.dtype)).to(mean) * deviation
-        return mean, mean - reach, mean + reach
+        return self._interval(mean, deviation, level)
 
     @torch.no_grad()
     def paths(
