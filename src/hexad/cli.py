@@ -167,7 +167,7 @@ def sample(
         top_p=top_p,
         prompt=prompt if texts or prompt is None else _value(prompt),
         length=length,
-        time=time or 0,
+        time=time,
     )
     if out is None:
         print(joined(samples), end="")

@@ -292,6 +292,7 @@ def test_a_summary_shows_small_numbers():
         (lambda: AR(event(), period=4, method="exact"), "'exact' has a constant alone; give method=cls"),
         (lambda: AR(event()).prepare(torch.full((50, 1), 3.0)), "the series is constant, 3 in all 50 rows"),
         (lambda: AR(event(2)).prepare(torch.eye(50)[:, :2] * torch.tensor([1, 0])), "column 1 of the series is const"),
+        (lambda: AR(event(2)).prepare(torch.tensor([[1.0, 2.0]] * 20 + [[1.0, torch.nan]])), "nan in row 21, column 2"),
         (lambda: AR(event(), method="burg").summary(), "method=cls, this model's is burg"),
         (lambda: AR(event()).summary(), "not fitted"),
         (lambda: AR(event()).summary(1), "from 0 to 0"),

@@ -190,6 +190,8 @@ def test_what_cannot_be():
         AR(EVENT, 2, "burg", context=1)
     with pytest.raises(InputError, match="number 1 of the context is constant, 2 in all"):
         fitted(y, torch.full_like(x, 2.0), 1)
+    with pytest.raises(InputError, match="the context has inf in row 8, column 1; give it a number, or leave the row"):
+        fitted(y, torch.where(torch.arange(len(x))[:, None] == 7, torch.inf, x), 1)
     model = fitted(y, x, 1)
     for wrong in (None, x[:3], torch.zeros(5, 2)):
         with pytest.raises(InputError, match=r"expected a context, one of shape \(5, 1\), got"):

@@ -358,6 +358,8 @@ def test_a_run_is_in_the_user_s_units_and_goes_on(tmp_path):
 def test_words_of_errors():
     with pytest.raises(InputError, match="real columns of a series"):
         VAR(Event.of(2, "binary", "series"))
+    with pytest.raises(InputError, match="var: the series has nan in row 3, column 2"):
+        VAR(event()).prepare(torch.zeros(30, 2).index_put((torch.tensor(2), torch.tensor(1)), torch.tensor(torch.nan)))
     with pytest.raises(InputError, match="8 rows are too few for 3 lags of 2 columns; at least 12 are needed"):
         VAR(event(), 3).prepare(series(8))
     with pytest.raises(InputError, match="a number of lags"):

@@ -4,6 +4,7 @@ import datetime
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 import hexad
@@ -39,6 +40,13 @@ def fitted():
             pd.date_range("2020-01-01", periods=N + 2, freq="12h").delete([20, 21]),
             ["2020-02-01 00:00:00", "2020-02-01 12:00:00"],
         ),
+        # one is missing: months and years go on by their first or last day, business days over the weekend
+        (pd.date_range("1990-01-01", periods=N + 1, freq="MS").delete(20), ["1995-02-01", "1995-03-01"]),
+        (pd.date_range("1990-01-31", periods=N + 1, freq="ME").delete(20), ["1995-02-28", "1995-03-31"]),
+        (pd.date_range("1990-01-01", periods=N + 1, freq="QS").delete(20), ["2005-04-01", "2005-07-01"]),
+        (pd.date_range("1960-01-01", periods=N + 1, freq="YS").delete(20), ["2021-01-01", "2022-01-01"]),
+        (pd.date_range("2020-01-03", periods=N + 1, freq="B").delete(20), ["2020-03-30", "2020-03-31"]),
+        (pd.date_range("2020-01-01", periods=N + 1, freq="D").delete(20), ["2020-03-02", "2020-03-03"]),
         (pd.RangeIndex(N), [N, N + 1]),
     ],
 )
@@ -61,6 +69,40 @@ def test_dates_that_repeat_and_dates_that_lack(fitted, tmp_path):
     for index in (days.where(np.arange(N) != 5), days.to_period("D").where(np.arange(N) != 5)):
         with pytest.raises(hexad.InputError, match="the index has no date in row 6; give it one, or leave the row out"):
             hexad.load_data(made(index))
+
+
+def test_there_are_no_dates_beyond_the_calendar(fitted):
+    years = made(pd.date_range("1960-01-01", periods=N + 1, freq="YS").delete(20))
+    with pytest.raises(hexad.InputError, match="--steps 9,000: so far from 2020-01-01 00:00:00 there are no dates"):
+        forecast_frame(fitted, hexad.load_data(years), 9_000)
+
+
+def test_dates_by_whatever_name(fitted, tmp_path):
+    days = pd.date_range("2020-01-01", periods=N, freq="D")
+    plain = hexad.load_data(made(days))
+    written = hexad.load_data(made(days.strftime("%d.%m.%Y")))
+    assert written.train.equals(plain.train)
+    assert forecast_frame(fitted, written, 1)[0]["time"].tolist() == ["2020-03-01"]
+    text = hexad.load_data(made([f"row {k}" for k in range(N)]), layout="series")
+    assert forecast_frame(fitted, text, 1)[0]["time"].tolist() == [N]
+    zoned = days.tz_localize("Asia/Tokyo")
+    values = made(days).to_numpy()
+    table = pl.DataFrame({"when": list(zoned), "y": values}).with_columns(
+        pl.col("when").dt.convert_time_zone("Asia/Tokyo")
+    )
+    assert list(hexad.load_data(table).train.index) == list(zoned[: len(plain.train)])
+    lacking = pd.DataFrame({"when": days.where(np.arange(N) != 5), "y": values})
+    said = "column when has no date in row 6; give it one, or leave the row out"
+    for form in (
+        lacking,
+        pl.DataFrame({"when": [None if k == 5 else day for k, day in enumerate(zoned)], "y": values}),
+    ):
+        with pytest.raises(hexad.InputError, match=said):
+            hexad.load_data(form)
+    file = tmp_path / "lacking.csv"
+    file.write_text("when,y\n2020-01-01,1\n,2\n2020-01-03,3\n")
+    with pytest.raises(hexad.InputError, match=r"lacking\.csv: column when has no date in row 2"):
+        hexad.load_data(file)
 
 
 def test_days_that_go_on_in_hours_are_written_to_the_hour(fitted):

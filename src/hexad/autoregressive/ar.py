@@ -127,10 +127,10 @@ class AR(LinearSeries):
         """Fit every column on the series x (T, D), whose first row is time 0, given its context (T, k).
 
         Raises:
-            InputError: too few rows for the order, or a column of either is constant.
+            InputError: too few rows for the order, a number is not finite, or a column of either is constant.
         """
         beside = self._beside(context, len(x))
-        series = np.ascontiguousarray(x.detach().to("cpu", torch.float64).numpy().T)
+        series = np.ascontiguousarray(self._training(x).T)
         for column, y in enumerate(series):
             if y.min() == y.max():
                 which = f"column {column} of the series" if len(series) > 1 else "the series"

@@ -149,16 +149,29 @@ class LinearSeries(Density, Forecaster, Timed):
             raise InputError(f"{self.label}: expected {asked}{wanted}, got {got}")
         return context.to(self.mean)
 
+    def _training(self, x: Tensor, what: str = "the series") -> np.ndarray:
+        """Return training rows (T, D) in float64, on the processor.
+
+        Raises:
+            InputError: a number of them is not finite.
+        """
+        rows: np.ndarray = x.detach().to("cpu", torch.float64).numpy()
+        if not np.isfinite(rows).all():
+            row, column = np.argwhere(~np.isfinite(rows))[0]
+            found = f"{rows[row, column]} in row {row + 1}, column {column + 1}"
+            raise InputError(f"{self.label}: {what} has {found}; give it a number, or leave the row out")
+        return rows
+
     def _beside(self, context: Tensor | None, n: int) -> np.ndarray | None:
         """Return the context of n training rows as rows (k, n).
 
         Raises:
-            InputError: as :meth:`_given`, or a column of it is constant.
+            InputError: as :meth:`_given`, a number of it is not finite, or a column of it is constant.
         """
         given = self._given(context, n)
         if given is None:
             return None
-        beside = np.ascontiguousarray(given.detach().cpu().numpy().T)
+        beside = np.ascontiguousarray(self._training(given, "the context").T)
         for number, values in enumerate(beside, 1):
             if values.min() == values.max():
                 what = f"number {number} of the context is constant, {values[0]:g} in all rows"

@@ -65,12 +65,13 @@ def mean_path(
         matrices: A of lag 1 to p, (p, D, D).
     """
     dims, period = seasons.shape
-    eye, places, lags = np.eye(dims), np.arange(period), np.arange(1, len(matrices) + 1)
+    eye, lags = np.eye(dims), np.arange(1, len(matrices) + 1)
     slope = np.linalg.solve(eye - matrices.sum(0), slope)
-    recursion = np.zeros((period, period, dims, dims))
-    recursion[places, places] = eye
-    np.subtract.at(recursion, (places[:, None], (places[:, None] - lags) % period), matrices)
-    whole = recursion.transpose(0, 2, 1, 3).reshape(period * dims, period * dims)
     moved = np.tensordot(lags, matrices, 1) @ slope if len(lags) else np.zeros(dims)
-    right = intercept + seasons.T - moved
-    return slope, np.linalg.solve(whole, right.reshape(-1)).reshape(period, dims).T
+    # a convolution around the circle of the seasons: at each frequency a system of D equations
+    taps = np.zeros((period, dims, dims))
+    taps[0] = eye
+    np.subtract.at(taps, lags % period, matrices)
+    right = np.fft.rfft(intercept + seasons.T - moved, axis=0)
+    found = np.linalg.solve(np.fft.rfft(taps, axis=0), right[..., None])[..., 0]
+    return slope, np.fft.irfft(found, period, axis=0).T

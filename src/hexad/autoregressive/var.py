@@ -115,10 +115,10 @@ class VAR(LinearSeries):
         """Fit the series x (T, D), whose first row is time 0, given its context (T, k).
 
         Raises:
-            InputError: too few rows for the order, or a column of the context is constant.
+            InputError: too few rows for the order, a number is not finite, or a column of the context is constant.
         """
         beside = self._beside(context, len(x))
-        y = np.ascontiguousarray(x.detach().to("cpu", torch.float64).numpy())
+        y = np.ascontiguousarray(self._training(x))
         (rows, dims), others = y.shape, len(term_names(self.trend, self.period)) + self.features
         form = self.trend, self.period, beside
         if self.order is None:

@@ -131,9 +131,7 @@ def measure(fitted: Fitted, records: Records, *, seed: int = 0, by: Yardstick | 
     by = by or yardstick(fitted.event, records, seed)
     beside = _compared(records, series)
     samples, seconds = _timed_samples(fitted, beside, seed)
-    if bool(
-        samples.isfinite().all()
-    ):  # on the user's grid and in the user's types, else a classifier finds these first
+    if bool(samples.isfinite().all()):  # in the user's types and on the user's grid, by which a classifier knows them
         samples = fitted.format.encode(fitted.format.decode(samples)).double()
     stated = None
     if likelihood is not None:
@@ -218,7 +216,7 @@ def _timed_samples(fitted: Fitted, beside: Records, seed: int) -> tuple[Tensor, 
         with torch.no_grad():
             fitted.model.sample(2, generator=stream(seed, "warm", device=fitted.model.device))
     start = time.perf_counter()
-    drawn = fitted.sample_tensor(whole, seed, given, beside.time or 0)
+    drawn = fitted.sample_tensor(whole, seed, given, beside.time)
     seconds = (time.perf_counter() - start) / whole * 1000
     return drawn[:n], seconds
 
@@ -250,8 +248,10 @@ def _records(fitted: Fitted, data: Any, split: str) -> Records:
     return Records(_nonempty(x), context, data.name, "all" if whole else split, train, first)
 
 
-def _first(data: Data, split: str) -> int:
-    """Return the number of the split's first row, where the splits follow each other."""
+def _first(data: Data, split: str) -> int | None:
+    """Return the number of the split's first row in a series, whose splits follow each other; None of other data."""
+    if data.event.layout != "series":
+        return None
     parts = ("train", "valid", "test")
     return sum(len(data.split(part)) for part in parts[: parts.index(split)])
 

@@ -152,11 +152,26 @@ def _ahead_of(index: pd.DatetimeIndex | pd.RangeIndex, steps: int) -> pd.Datetim
     if isinstance(index, pd.RangeIndex):
         return pd.RangeIndex(len(index), len(index) + steps)
     rule = pd.DatetimeIndex(index, freq="infer").freq
-    if rule is None:  # gaps: the usual distance goes on, of rows that are apart at all
-        steps_before = pd.Series(index).diff()
-        step = steps_before[steps_before > pd.Timedelta(0)].median()
+    try:
+        if rule is not None:
+            return pd.date_range(index[-1], periods=steps + 1, freq=rule)[1:]
+        step = _usual_step(index)
         return pd.DatetimeIndex([index[-1] + step * (k + 1) for k in range(steps)])
-    return pd.date_range(index[-1], periods=steps + 1, freq=rule)[1:]
+    except (ValueError, OverflowError) as error:  # pandas names the year that it cannot count to
+        raise InputError(f"--steps {steps:,}: so far from {index[-1]} there are no dates ({error})") from None
+
+
+def _usual_step(index: pd.DatetimeIndex) -> pd.offsets.BaseOffset | pd.Timedelta:
+    """Return what dates with gaps go on by: months of one day, or of the last; business days; else their distance."""
+    apart = index.unique()
+    months = int(pd.Series(apart.year * 12 + apart.month).diff().median())
+    if months and apart.is_month_end.all():
+        return pd.offsets.MonthEnd(months)
+    if months and apart.day.nunique() == 1:
+        return pd.DateOffset(months=months)
+    step = pd.Series(apart).diff().median()
+    worked = (apart.day_of_week < 5).all() and apart[-1] - apart[0] >= pd.Timedelta(days=7)  # fewer may miss a weekend
+    return pd.offsets.BusinessDay() if worked and step == pd.Timedelta(days=1) else step
 
 
 def _written(times: pd.DatetimeIndex | pd.RangeIndex, data: Data) -> list[Any]:

@@ -173,7 +173,7 @@ def _check_finite(x: Any, names: tuple[str, ...], where: str) -> None:
     total = sum(int(bad.sum()) for bad in found.values())
     column = f"column {name}: " if names else ""
     others = f", in all {total} in {len(found)} columns ({listed(found)})" if len(found) > 1 else ""
-    drop = f", or leave out with --data drop={','.join(found)}" if names else ""
+    drop = f", or leave out with --data drop={','.join(found)}" if len(names) > len(found) else ""
     raise InputError(
         f"{where}: {column}{int(bad.sum())} values are missing (NA, ?, empty, NaN) or infinite, "
         f"first in rows {listed((rows + 1).tolist(), 3)} (the first is row 1), where it holds {held}{others}; "

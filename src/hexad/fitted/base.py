@@ -95,7 +95,7 @@ class Fitted:
         top_p: float | None = None,
         prompt: Any = None,
         length: int | None = None,
-        time: int = 0,
+        time: int | None = None,
     ) -> Any:
         """Return n samples in the user's own types and units.
 
@@ -116,7 +116,8 @@ class Fitted:
             length: of texts and sequences of levels, how long a sample is, the prompt included; None: as in training.
                 Beyond that the model sees the end of what stands there alone, see
                 :meth:`~hexad.autoregressive.Autoregressive.extend`.
-            time: of the first row, for a model of series with a trend or seasons; 0 is the first training row's.
+            time: of the first row, for a model of series with a trend or seasons; 0, as None, is the first training
+                row's.
 
         Raises:
             InputError: n is not a positive whole number, the context is missing or not wanted, or an option is out of
@@ -125,13 +126,20 @@ class Fitted:
         decoding = decoding_of(self, temperature, top_k, top_p)
         if prompt is not None or length is not None:
             return extend(self, n, seed, context, decoding, prompt, length)
-        drawn = self.generate(n, seed, context, sampler(at_time(self.model, time), decoding))
+        drawn = self.generate(n, seed, context, sampler(self._at(time), decoding))
         return self.format.decode(self.preprocessing.decode(drawn.to("cpu")))
 
     @torch.no_grad()
-    def sample_tensor(self, n: int, seed: int | None = None, context: Any = None, time: int = 0) -> Tensor:
+    def sample_tensor(self, n: int, seed: int | None = None, context: Any = None, time: int | None = None) -> Tensor:
         """Return n samples in the user's units as a tensor, (n, \\*event.shape) in float64."""
-        return self.preprocessing.decode(self.generate(n, seed, context, at_time(self.model, time).sample).to("cpu"))
+        return self.preprocessing.decode(self.generate(n, seed, context, self._at(time).sample).to("cpu"))
+
+    def _at(self, time: int | None) -> GenerativeModel:
+        """Return the model whose rows begin at ``time``, refused where rows have no time."""
+        if time is not None and self.event.layout != "series":
+            what = f"rows of a series have one, {self.name} is of {self.event.layout} data"
+            raise InputError(f"time {time}: {what}; leave it out")
+        return at_time(self.model, time or 0)
 
     @torch.no_grad()
     def path(self, n: int, seed: int | None = None, context: Any = None) -> Trajectory:
@@ -368,7 +376,7 @@ class Fitted:
             ends = f"{sizes['train']} of the validation and {sizes['train'] + sizes['valid']} of the test split"
             what = f"{self.name}: with a trend or seasons log p depends on the time, and these rows do not say theirs"
             raise InputError(f"{what}; give their time (time=, --time): 0 for the first training row's, {ends}")
-        return self.stated(x, context, seed, at_time(self.model, time or 0).log_likelihood)
+        return self.stated(x, context, seed, self._at(time).log_likelihood)
 
     @torch.no_grad()
     def stated(

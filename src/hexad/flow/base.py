@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hexad.checks import InputError
 from hexad.event import Event
-from hexad.flow.bases import Mixture, StandardNormal, Student
+from hexad.flow.bases import Circular, Mixture, StandardNormal, Student
 from hexad.flow.distribution import FlowDistribution
 from hexad.model import Density, Trajectory, Vital
 from hexad.transforms import Autoregressive, CircularSpline, Compose, Elementwise, Spline
@@ -37,7 +37,7 @@ class Flow(Density):
 
     Raises:
         ValueError: the event is not real or has cells, or the base is of other columns, or of reals behind a spline of
-            the circle.
+            the circle, or of another circle than the splines.
     """
 
     def __init__(self, event: Event, transform: Compose, context: int = 0, base: Density | None = None) -> None:
@@ -47,9 +47,7 @@ class Flow(Density):
         base = StandardNormal(event.dims) if base is None else base
         if base.event.shape != (event.dims,):
             raise ValueError(f"the base is of records {base.event.shape}, the flow of {event.dims} columns")
-        if isinstance(base, OF_REALS) and any(isinstance(part, CircularSpline) for part in transform.modules()):
-            what = f"a circular spline's values lie in a circle, {type(base).__name__}'s do not"
-            raise ValueError(f"{what}: give the base Circular")
+        _check_circles(transform, base)
         self.transform = transform
         self.base = base
         self.context = context
@@ -168,6 +166,16 @@ class Flow(Density):
             if layer.rearranges:
                 z = layer.inverse(z)  # type: ignore[operator]
         return z.reshape(len(z), *self.event.shape)
+
+
+def _check_circles(transform: Compose, base: Density) -> None:
+    """Refuse a base that has not the circle of the chain's splines, if it has any."""
+    for spline in (part for part in transform.modules() if isinstance(part, CircularSpline)):
+        if isinstance(base, OF_REALS):
+            what = f"a circular spline's values lie in a circle, {type(base).__name__}'s do not"
+            raise ValueError(f"{what}: give the base Circular")
+        if isinstance(base, Circular) and base.bound != spline.bound:
+            raise ValueError(f"a spline's circle has the bound {spline.bound:g}, the base's {base.bound:g}: give one")
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:

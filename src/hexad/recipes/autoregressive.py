@@ -32,6 +32,10 @@ __all__ = ["RECIPES"]
 
 Width = Annotated[int, Field(ge=1)]
 Order = Literal["natural", "random"] | list[int]
+# what the first rows follow is a law of so many of them at once: the square of the lags, times the columns, in memory
+Lag = Annotated[int, Field(ge=1, le=2000)]
+JointLag = Annotated[int, Field(ge=1, le=500)]
+Period = Annotated[int, Field(ge=2, le=100_000)]
 
 
 def made(
@@ -145,12 +149,12 @@ def lstm(
 def ar(
     event: Event,
     *,
-    order: Annotated[int, Field(ge=0)] | list[Width] | None = None,
+    order: Annotated[int, Field(ge=0, le=2000)] | list[Lag] | None = None,
     method: Literal["cls", "exact", "yule-walker", "burg"] = "cls",
     criterion: Literal["bic", "hqic", "aic"] = "bic",
-    max_order: Width | None = None,
+    max_order: Lag | None = None,
     trend: Literal["n", "c", "t", "ct"] = "c",
-    period: Annotated[int, Field(ge=2)] | None = None,
+    period: Period | None = None,
     context: int = 0,
 ) -> AR:
     """Return an AR(p) a column, with a constant, a trend, seasons of a period, and effects of the context."""
@@ -160,11 +164,11 @@ def ar(
 def var(
     event: Event,
     *,
-    order: Annotated[int, Field(ge=0)] | None = None,
+    order: Annotated[int, Field(ge=0, le=500)] | None = None,
     criterion: Literal["bic", "hqic", "aic"] = "bic",
-    max_order: Width = 12,
+    max_order: JointLag = 12,
     trend: Literal["n", "c", "t", "ct"] = "c",
-    period: Annotated[int, Field(ge=2)] | None = None,
+    period: Period | None = None,
     context: int = 0,
 ) -> VAR:
     """Return a VAR(p) of all columns together, with terms and effects as those of ``ar``."""

@@ -121,13 +121,20 @@ class Recipe:
                 own = [found for found in error.errors() if found["type"] in ("value_error", "assertion_error")]
                 reason = own[0]["msg"].lower() if own else f"expected {worded(annotation)}"
                 raise InputError(f"option {name}={_shown(value)} of {self.name}: {reason}") from None
-            if isinstance(value, bool) and "bool" not in str(annotation):
+            if _holds_bool(value) and "bool" not in str(annotation):
                 raise InputError(f"option {name}={_shown(value)} of {self.name}: expected {worded(annotation)}")
             if isinstance(checked[name], float) and not math.isfinite(checked[name]):
                 raise InputError(f"option {name}={value!r} of {self.name}: expected a finite number")
         return checked
 
 
+def _holds_bool(value: Any) -> bool:
+    """Return whether a value is true or false, or a list of them; pydantic takes these as numbers."""
+    return any(map(_holds_bool, value)) if isinstance(value, list | tuple) else isinstance(value, bool)
+
+
 def _shown(value: Any) -> str:
     """Return a value as a user writes it."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_shown, value))}]"
     return str(value).lower() if isinstance(value, bool) else repr(value)

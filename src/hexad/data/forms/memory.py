@@ -92,8 +92,14 @@ def to_pandas(source: Any) -> pd.DataFrame:
 
     if isinstance(source, pd.DataFrame):
         return source
+
+    def column(series: nw.Series[Any]) -> Any:
+        zone = getattr(series.dtype, "time_zone", None)  # which numpy has none of: its times are those of UTC
+        values: Any = pd.Series(series.to_numpy())
+        return values if zone is None else values.dt.tz_localize("UTC").dt.tz_convert(zone)
+
     frame = nw.from_native(source, eager_only=True)
-    return pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
+    return pd.DataFrame({name: column(frame[name]) for name in frame.columns})
 
 
 def read_frame(frame: pd.DataFrame, where: str) -> Raw:
@@ -106,7 +112,7 @@ def read_frame(frame: pd.DataFrame, where: str) -> Raw:
     """
     import pandas as pd
 
-    from hexad.data.forms.delimited import in_time, index_dates, pattern_of
+    from hexad.data.forms.delimited import check_dated, date_pattern, in_time, index_dates, pattern_of
 
     if frame.shape[0] == 0 or frame.shape[1] == 0:
         raise InputError(f"{where}: the table is empty, {frame.shape[0]} rows and {frame.shape[1]} columns")
@@ -117,15 +123,17 @@ def read_frame(frame: pd.DataFrame, where: str) -> Raw:
     sparse = {name: kind.subtype for name, kind in frame.dtypes.items() if isinstance(kind, pd.SparseDtype)}
     frame = frame.astype(sparse) if sparse else frame
     raw = Raw({"all": frame}, "table", where=where)
-    if isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex) and frame.index.hasnans:
-        row = int(np.argmax(frame.index.isna())) + 1
-        raise InputError(f"{where}: the index has no date in row {row}; give it one, or leave the row out")
+    if isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex):
+        check_dated(frame.index, f"{where}: the index")
+    if pd.api.types.is_string_dtype(frame.index) and (pattern := date_pattern(frame.index)):
+        frame = frame.set_axis(pd.to_datetime(frame.index.str.strip(), format=pattern), axis=0)
     if isinstance(frame.index, pd.PeriodIndex):
         frame = frame.set_axis(frame.index.to_timestamp(), axis=0)
     if isinstance(frame.index, pd.DatetimeIndex):
         return in_time(raw, frame, str(frame.index.name or "time"), pattern_of(frame.index))
     first = frame.iloc[:, 0]
-    if pd.api.types.is_datetime64_any_dtype(first) and frame.shape[1] > 1 and not first.isna().any():
+    if pd.api.types.is_datetime64_any_dtype(first) and frame.shape[1] > 1:
+        check_dated(first, f"{where}: column {first.name}")
         dates = pd.DatetimeIndex(first)
         return in_time(raw, frame.iloc[:, 1:].set_axis(dates, axis=0), str(first.name), pattern_of(dates))
     if pd.api.types.is_string_dtype(first):
