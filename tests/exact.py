@@ -56,12 +56,13 @@ def by_full_passes(model: Autoregressive, n: int, context: Tensor | None, seed: 
     """
     dims = model.event.dims
     uniform = torch.rand(n, dims, model.head.draws, generator=stream(seed), dtype=torch.float64)
+    noise = model.head.noise(uniform, torch.float64)
     x = torch.zeros(n, dims, dtype=torch.float64)
     walk = model.walk(n, context=context)
     for known, k in enumerate(model.order.tolist()):
         column = slice(k, k + 1)
         outputs = model.conditionals(x, context=context)[:, column]
         assert (outputs[:, 0] - walk.outputs()).abs().max() < 1e-10
-        x[:, column] = model.head.draw(outputs, uniform[:, known : known + 1], column)
+        x[:, column] = model.head.draw(outputs, noise[:, known : known + 1], column)
         walk.push(model.head.embed(x[:, column], column))
     return x

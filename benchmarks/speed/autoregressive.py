@@ -162,7 +162,7 @@ def _by_full_passes(model: Autoregressive, n: int, columns: int) -> Runner:
         x = torch.zeros(n, dims)
         for k in model.order[:columns].tolist():
             column, uniform = slice(k, k + 1), torch.rand(n, 1, head.draws, dtype=torch.float64)
-            x[:, column] = head.draw(model.conditionals(x)[:, column], uniform, column)
+            x[:, column] = head.draw(model.conditionals(x)[:, column], head.noise(uniform, x.dtype), column)
 
     timed = clock(draw)
     return lambda: timed() * dims / columns

@@ -84,7 +84,8 @@ def _without_cache(model: Transformer, n: int) -> None:
     for k in range(model.event.dims):
         column = slice(k, k + 1)
         outputs = model.outputs(model.network(model.inputs(x[:, :k]))[:, -1:], column)
-        x[:, column] = model.head.draw(outputs, torch.rand(n, 1, 1, dtype=torch.float64), column)
+        noise = model.head.noise(torch.rand(n, 1, 1, dtype=torch.float64), x.dtype)
+        x[:, column] = model.head.draw(outputs, noise, column)
 
 
 def _beside_itself(small: bool, n: int) -> Contest:

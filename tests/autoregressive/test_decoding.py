@@ -169,7 +169,7 @@ def by_windows(model, prompt, length, uniform):
         seen = x[:, start:]
         padded = torch.nn.functional.pad(seen, (0, dims - seen.shape[1]))
         outputs = model.conditionals(padded)[:, seen.shape[1] : seen.shape[1] + 1]
-        x = torch.cat([x, model.head.draw(outputs, next(uniform), slice(0, 1))], 1)
+        x = torch.cat([x, model.head.draw(outputs, model.head.noise(next(uniform), x.dtype), slice(0, 1))], 1)
     return x
 
 

@@ -75,6 +75,20 @@ def test_levels_have_mass_1_and_draws_follow_it(head):
         assert ((share - mass).abs() < 5 * (mass * (1 - mass) / n).sqrt() + 1e-9).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_bit_is_1_where_the_uniform_number_is_below_its_probability(dtype):
+    head = Bernoulli()
+    uniform = torch.rand(50_000, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    uniform[:3, 0, 0] = torch.tensor([0.0, 2.0**-53, 1 - 2.0**-53])  # the ends of what is drawn
+    noise = head.noise(uniform, dtype)
+    assert noise.dtype == dtype
+    for logit in (-750.0, -30.0, -2.0, 0.0, 0.3, 30.0, 750.0):
+        drawn = head.draw(torch.full((50_000, 1, 1), logit, dtype=dtype), noise)
+        assert drawn.dtype == dtype
+        wanted = (uniform < torch.tensor(logit, dtype=torch.float64).sigmoid())[..., 0]
+        assert int((drawn.bool() != wanted).sum()) <= (1 if dtype == torch.float32 else 0), logit
+
+
 @pytest.mark.parametrize("law", ["logistic", "gaussian"])
 def test_draws_of_real_columns_follow_the_density_and_the_masses(law):
     event = Event((2,), (Support("real"), Support("real", step=0.5)))

@@ -28,6 +28,7 @@ __all__ = [
     "Autoregressive",
     "Forecaster",
     "Walk",
+    "as_they_come",
     "check_forecast",
     "check_paths",
     "column_order",
@@ -165,7 +166,7 @@ class Autoregressive(Density, Imputer):
         for k, column in enumerate(x[:, x.shape[1] - kept :].unbind(1)):
             walk.outputs()  # a walk takes its steps here
             walk.push(self.head.embed(column[:, None], slice(k, k + 1)))
-        return drawn(head, self.order[kept : kept + most], walk, uniform[:, :most], 1, self.dtype, kept)[-1]
+        return drawn(head, self.order[kept : kept + most], walk, uniform[:, :most], self.dtype)
 
     def _head(self, decoding: Decoding | None) -> Head:
         """Return the law that columns are drawn from."""
@@ -186,22 +187,23 @@ class Autoregressive(Density, Imputer):
         uniform = torch.rand(shape, generator=fresh(generator, device), device=device, dtype=torch.float64)
         head = self._head(decoding)
         if choose(self.sampling, ("incremental", "jacobi"), "sampling") == "jacobi":
-            x, place = self._settled(head, uniform, context), torch.argsort(self.order)
-            states = torch.stack([x.where(place < self.event.dims * k // parts, 0) for k in range(parts + 1)])
+            x = self._settled(head, uniform, context)
         else:
-            states = drawn(head, self.order, self.walk(n, context=context), uniform, parts, self.dtype)
-        return states.unflatten(2, self.event.shape)
+            x = drawn(head, self.order, self.walk(n, context=context), uniform, self.dtype)
+            x = x[:, torch.argsort(self.order)]
+        return as_they_come(x, self.order, parts).unflatten(2, self.event.shape)
 
     def _settled(self, head: Head, uniform: Tensor, context: Tensor | None) -> Tensor:
         """Return the records (n, D) that do not change where all columns are drawn given those before them."""
-        x, uniform = uniform.new_zeros(uniform.shape[:2], dtype=self.dtype), uniform[:, torch.argsort(self.order)]
+        x = uniform.new_zeros(uniform.shape[:2], dtype=self.dtype)
+        noise = head.noise(uniform, self.dtype)[:, torch.argsort(self.order)]
         training = self.training
         self.eval()  # nothing may be left out by chance
         try:
             for moving in torch.arange(len(x), device=x.device).split(PIECE):
                 for _ in range(self.event.dims):
                     given = None if context is None else context[moving]
-                    new = head.draw(self.conditionals(x[moving], context=given), uniform[moving]).to(x.dtype)
+                    new = head.draw(self.conditionals(x[moving], context=given), noise[moving]).to(x.dtype)
                     moved = (new != x[moving]).any(1)
                     x[moving] = new
                     moving = moving[moved]
@@ -212,31 +214,32 @@ class Autoregressive(Density, Imputer):
         return x
 
 
-def drawn(
-    head: Head, order: Tensor, walk: Walk, uniform: Tensor, parts: int, dtype: torch.dtype, start: int = 0
-) -> Tensor:
-    """Return records when k / parts of their columns are drawn, for k = 0 to parts, (parts + 1, n, D).
+def drawn(head: Head, order: Tensor, walk: Walk, uniform: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return records as they are drawn, column after column, (n, m) in the order of drawing.
 
     Args:
         head: the law of one column.
-        order: the columns in the order in which they are drawn, (D,).
+        order: the columns in the order in which they are drawn, (m,).
         walk: the conditionals of n rows, the next that of the first of these columns.
-        uniform: numbers in [0, 1), (n, D, head.draws); the first column to be drawn takes the first of a row.
-        parts: number of states beside the first one, which is 0.
+        uniform: numbers in [0, 1), (n, m, head.draws), in the order of drawing.
         dtype: of the records.
-        start: the column that is the first of the states.
     """
-    dims = uniform.shape[1]
-    x = uniform.new_zeros(uniform.shape[:2], dtype=dtype)
-    states, columns = [x.clone()], x.split(1, 1)
-    for known, (k, number) in enumerate(zip(order.tolist(), uniform.unsqueeze(2).unbind(1), strict=True), 1):
+    noise = head.noise(uniform, dtype).transpose(0, 1).contiguous()  # what a column takes stands together
+    values = []
+    for k, number in zip(order.tolist(), noise.unsqueeze(2).unbind(), strict=True):
         column = slice(k, k + 1)
-        value = head.draw(walk.outputs()[:, None], number, column).to(dtype)
-        columns[k - start].copy_(value)
+        value = head.draw(walk.outputs().unsqueeze(1), number, column).to(dtype)
         walk.push(head.embed(value, column))
-        if known == dims * len(states) // parts:
-            states.append(x.clone())
-    return torch.stack(states)
+        values.append(value)
+    return torch.stack(values).squeeze(2).T
+
+
+def as_they_come(x: Tensor, order: Tensor, parts: int) -> Tensor:
+    """Return records x (n, D) when k / parts of their columns are drawn in this order, for k = 0 to parts, the others
+    being 0, (parts + 1, n, D).
+    """
+    place = torch.argsort(order)
+    return torch.stack([x.where(place < len(order) * k // parts, 0) for k in range(parts + 1)])
 
 
 def position_labels(dims: int) -> tuple[str, ...]:

@@ -104,10 +104,10 @@ class Decoded(Head):
         """Return the log-probability with which the level is drawn."""
         return self._log_masses(outputs, columns).gather(-1, x.long()[..., None])[..., 0]
 
-    def draw(self, outputs: Tensor, uniform: Tensor, columns: slice = slice(None)) -> Tensor:
+    def draw(self, outputs: Tensor, noise: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return the level at which the distribution function passes the first uniform number."""
         p = self._log_masses(outputs, columns).exp()
-        passed = (p.cumsum(-1) <= uniform[..., :1]).sum(-1)
+        passed = (p.cumsum(-1) <= noise[..., :1]).sum(-1)
         # rounded, the sum may stay below a number near 1: the last level that has a probability is the end
         last = self.most - 1 - (p > 0).flip(-1).int().argmax(-1)
         return torch.minimum(passed, last).to(outputs.dtype)

@@ -109,9 +109,15 @@ class Head(nn.Module, ABC):
     def log_prob(self, outputs: Tensor, x: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return log p of each column, (batch, k), of x (batch, k) under outputs (batch, k, outputs)."""
 
+    def noise(self, uniform: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return what :meth:`draw` takes beside outputs of this type, of uniform numbers (..., draws) in float64; here
+        the numbers themselves. It is of all columns at once, what would have to be done a column otherwise.
+        """
+        return uniform
+
     @abstractmethod
-    def draw(self, outputs: Tensor, uniform: Tensor, columns: slice = slice(None)) -> Tensor:
-        """Return values (n, k) from outputs (n, k, outputs) and uniform numbers (n, k, draws) in [0, 1), in float64."""
+    def draw(self, outputs: Tensor, noise: Tensor, columns: slice = slice(None)) -> Tensor:
+        """Return values (n, k) from outputs (n, k, outputs) and numbers (n, k, draws) that :meth:`noise` gave."""
 
     def embed(self, x: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return what the network is shown of x (batch, k): (batch, k * inputs)."""
@@ -119,7 +125,7 @@ class Head(nn.Module, ABC):
 
 
 class Bernoulli(Head):
-    r"""A bit: :math:`p(1) = \sigma(a)`."""
+    r"""A bit: :math:`p(1) = \sigma(a)`. It is 1 where a is above :math:`\operatorname{logit} u`, of logistic law."""
 
     def __init__(self) -> None:
         super().__init__(outputs=1)
@@ -133,9 +139,13 @@ class Bernoulli(Head):
         """Return log p of bits."""
         return -F.softplus((1 - 2 * x) * outputs[..., 0])
 
-    def draw(self, outputs: Tensor, uniform: Tensor, columns: slice = slice(None)) -> Tensor:
-        """Return 1 where the uniform number is below p(1)."""
-        return (uniform[..., 0] < torch.sigmoid(outputs[..., 0].double())).to(outputs.dtype)
+    def noise(self, uniform: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the logits of uniform numbers, of which 0 counts as half of the least other one."""
+        return torch.logit(uniform.clamp(min=2.0**-54)).to(dtype)
+
+    def draw(self, outputs: Tensor, noise: Tensor, columns: slice = slice(None)) -> Tensor:
+        """Return 1 where the logit is above the noise."""
+        return (noise < outputs).to(outputs.dtype).squeeze(-1)
 
 
 class Categorical(Head):
@@ -168,10 +178,10 @@ class Categorical(Head):
         """Return the log mass of the level."""
         return torch.log_softmax(self._logits(outputs, columns), -1).gather(-1, x.long()[..., None])[..., 0]
 
-    def draw(self, outputs: Tensor, uniform: Tensor, columns: slice = slice(None)) -> Tensor:
+    def draw(self, outputs: Tensor, noise: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return the level at which the distribution function passes the uniform number."""
         below = torch.softmax(self._logits(outputs, columns), -1, dtype=torch.float64).cumsum(-1)
-        passed = torch.searchsorted(below, uniform.contiguous(), right=True)[..., 0]
+        passed = torch.searchsorted(below, noise.contiguous(), right=True)[..., 0]
         return torch.minimum(passed, self.top[columns]).to(outputs.dtype)
 
     def embed(self, x: Tensor, columns: slice = slice(None)) -> Tensor:
@@ -239,11 +249,11 @@ class Mixture(Head):
         log_weights, log_masses = self.components_log_prob(outputs, x, columns)
         return torch.logsumexp(log_weights + log_masses, -1)
 
-    def draw(self, outputs: Tensor, uniform: Tensor, columns: slice = slice(None)) -> Tensor:
+    def draw(self, outputs: Tensor, noise: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return a value: the first uniform number picks the component, the second is a quantile of it."""
         log_weights, means, log_scales = self._parts(outputs.double())
-        passed = (log_weights.exp().cumsum(-1)[..., :-1] <= uniform[..., :1]).sum(-1, keepdim=True)
-        u = uniform[..., 1].clamp(min=2.0**-54)
+        passed = (log_weights.exp().cumsum(-1)[..., :-1] <= noise[..., :1]).sum(-1, keepdim=True)
+        u = noise[..., 1].clamp(min=2.0**-54)
         standard = torch.logit(u) if self.law == "logistic" else torch.special.ndtri(u)
         z = means.gather(-1, passed)[..., 0] + standard * log_scales.gather(-1, passed)[..., 0].exp()
         if self.ordinal:

@@ -68,7 +68,7 @@ def resampled(
         if bool(absent.any()):
             shape = (len(filled), 1, head.draws)
             uniform = torch.rand(shape, generator=generator, device=x.device, dtype=torch.float64)
-            drawn = head.draw(outputs, uniform, column)
+            drawn = head.draw(outputs, head.noise(uniform, outputs.dtype), column)
             value = torch.where(absent.repeat_interleave(particles)[:, None], drawn, value)
         if not bool(absent.all()):
             log_p = head.log_prob(outputs, value, column).double().view(rows, particles)

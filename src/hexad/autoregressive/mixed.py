@@ -68,12 +68,14 @@ class Mixed(Head):
         parts = self._parts(columns)
         return self._joined([(h.log_prob(outputs[:, at, : h.outputs], x[:, at], of), at) for h, at, of in parts])
 
-    def draw(self, outputs: Tensor, uniform: Tensor, columns: slice = slice(None)) -> Tensor:
+    def draw(self, outputs: Tensor, noise: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return values by each kind's law."""
-        parts = self._parts(columns)
-        return self._joined(
-            [(h.draw(outputs[:, at, : h.outputs], uniform[:, at, : h.draws], of), at) for h, at, of in parts]
-        )
+
+        def of_kind(head: Head, at: Tensor, of: slice) -> Tensor:
+            own = outputs[:, at, : head.outputs]
+            return head.draw(own, head.noise(noise[:, at, : head.draws], own.dtype), of)
+
+        return self._joined([(of_kind(head, at, of), at) for head, at, of in self._parts(columns)])
 
     def embed(self, x: Tensor, columns: slice = slice(None)) -> Tensor:
         """Return bits as they are, levels scaled to [-1, 1], reals as they are."""

@@ -13,7 +13,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from hexad.autoregressive.base import PARTICLES, drawn, position_labels
+from hexad.autoregressive.base import PARTICLES, as_they_come, drawn, position_labels
 from hexad.autoregressive.heads import Head
 from hexad.autoregressive.imputation import Walk, resampled, shares
 from hexad.model import Density, Imputation, Imputer, Trajectory
@@ -105,5 +105,6 @@ class WalkMixture(OrderMixture):
             rows = (member == m).nonzero()[:, 0]
             if len(rows):
                 walk = self.walk(m, len(rows), None if context is None else context[rows])
-                states[:, rows] = drawn(self.head, order, walk, uniform[rows], parts, self.dtype)
+                x = drawn(self.head, order, walk, uniform[rows], self.dtype)[:, torch.argsort(order)]
+                states[:, rows] = as_they_come(x, order, parts)
         return states.unflatten(2, self.event.shape)

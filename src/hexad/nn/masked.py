@@ -8,6 +8,7 @@ Hidden units stand sorted by degree, so that the :class:`IncrementalPass` comput
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 
 __all__ = ["IncrementalPass", "MaskedLinear", "MaskedMLP"]
 
-BLOCK, TILE = 8, 48  # of the incremental pass: features of a block, records of a tile
+BLOCK, TILE = 8, 48  # of the incremental pass: features of a block at least, records of a tile
 
 
 class MaskedLinear(nn.Linear):
@@ -189,8 +190,10 @@ class IncrementalPass:
 
     Within, records are columns, (units, n): what becomes known is contiguous. What is known when a block of features
     begins enters the sums of all that the block will compute at once; later in the block only what it has added itself
-    is summed. So what came before is read once a block, not once a feature. The columns are filled up to whole tiles,
-    whose last ones a matrix product would treat otherwise: a record's bits are the same however many there are.
+    is summed, over the whole block: what is not known yet has the weight 0 there. So what came before is read once a
+    block, not once a feature, and views are cut a block at a time, which take as long as these small sums. The columns
+    are filled up to whole tiles, whose last ones a matrix product would treat otherwise: a record's bits are the same
+    however many there are.
 
     Args:
         network: the network; its weights must not change meanwhile.
@@ -203,71 +206,73 @@ class IncrementalPass:
         self.network, self.n, self.known = network, n, 0
         self.width = -(-n // TILE) * TILE
         self.order: list[int] = network.order.tolist()
+        self.block = max(BLOCK, 2 * math.isqrt(len(self.order)))
+        layers: list[MaskedLinear] = [*network.layers, network.leave]
         offsets = torch.arange(network.inputs, device=network.order.device)
         columns = (network.order[:, None] * network.inputs + offsets).flatten()
-        layers: list[MaskedLinear] = [*network.layers, network.leave]
-        # stages[0] is the input with its features in order, the others are the hidden layers, the last one the outputs
-        # of a block; a known part stands first, and behind it, as far as the block goes, the sums so far
-        sizes = [len(columns), *(layer.out_features for layer in layers[:-1]), 0]
+        # stage 0 is the input with its features in order, the others are the hidden layers; a known part stands first,
+        # and behind it, as far as the block goes, the sums so far
+        sizes = [len(columns), *(len(layer.mask) for layer in layers[:-1])]
         self.stages = [layers[0].weight.new_empty(size, self.width) for size in sizes]
-        self.stages[0].zero_()  # of what fills the last tile
-        self.weights = [layer.weight for layer in layers]
-        self.weights[0] = layers[0].weight[:, columns]
-        self.weights[-1] = self._in_order(self.weights[-1])
-        self.biases = [layer.bias[:, None] for layer in layers]
+        self.stages[0].zero_()  # of what fills the last tile, and of what is not known yet
+        self.biases = [layer.bias.detach()[:, None] for layer in layers]
         self.biases[-1] = self._in_order(self.biases[-1])
-        self.direct = None if network.direct is None else self._in_order(network.direct.weight[:, columns])
-        if network.context and context is not None:
-            beyond, given = slice(len(columns), None), F.pad(context, (0, 0, 0, self.width - n)).T
-            self.biases[0] = self.biases[0] + layers[0].masked_weight()[:, beyond] @ given
-            if network.direct is not None:
-                self.biases[-1] = self.biases[-1] + self._in_order(network.direct.weight[:, beyond]) @ given
-        self.began: list[int] = []  # of each stage, how many units were known when the block began
+        # from a stage to what a layer gives; to the last layer's also from the input, where there are direct links
+        chain = [(stage, stage, layer) for stage, layer in enumerate(layers)]
+        if network.direct is not None:
+            chain.append((0, len(layers) - 1, network.direct))
+        self.links: list[tuple[int, int, Tensor]] = []
+        for stage, target, layer in chain:
+            weight = layer.masked_weight()
+            if target == len(layers) - 1:
+                weight = self._in_order(weight)
+            if stage == 0 and network.context and context is not None:
+                given = F.pad(context, (0, 0, 0, self.width - n)).T
+                self.biases[target] = self.biases[target] + weight[:, len(columns) :] @ given
+            self.links.append((stage, target, weight[:, columns] if stage == 0 else weight))
+        # of each stage and of what each layer gives, how many are known when the outputs of each feature are
+        features = range(len(self.order))
+        self.reach = [[k * network.inputs for k in features], *network.ends]
+        self.gives = [*network.ends, [(k + 1) * network.outputs for k in features]]
+        self.counts = [[high - low for low, high in pairwise([0, *gives])] for gives in self.gives]
         self._cut()
 
     def _cut(self) -> None:
-        """Note where each feature's inputs stand, all at once: a view costs as much as a small sum."""
-        self.places = self.stages[0][:, : self.n].split(self.network.inputs)
+        """Take the views of all features."""
+        self.places = self.stages[0][:, : self.n].T.split(self.network.inputs, 1)
+        self.fresh = [stage.split(count) for stage, count in zip(self.stages[1:], self.counts, strict=False)]
+
+    def _cut_block(self) -> None:
+        """Take the views of the block."""
+        self.within = [self.stages[stage][span] for (stage, _, _), span in zip(self.links, self.spans, strict=True)]
+        self.last = self.sums.split(self.network.outputs)
+        self.given = self.sums[:, : self.n].T.split(self.network.outputs, 1)
 
     def _in_order(self, rows: Tensor) -> Tensor:
         """Return rows that stand a feature after another, in the order in which features become known."""
         return rows.unflatten(0, (-1, self.network.outputs))[self.order].flatten(0, 1)
 
-    def _size(self, stage: int, known: int) -> int:
-        """Return how many units of a stage can be computed from so many features."""
-        if stage == len(self.stages) - 1:
-            return (known + 1) * self.network.outputs
-        if known < 0:
-            return 0
-        return known * self.network.inputs if stage == 0 else self.network.ends[stage - 1][known]
-
     def _begin(self) -> None:
         """Begin a block of features at the next one: sum over what is known, for all that the block computes."""
-        last = min(self.known + BLOCK, len(self.order)) - 1
-        # the inputs of all features before it are known, and what was computed from one feature less
-        self.began = [self._size(stage, self.known - (stage > 0)) for stage in range(len(self.stages))]
-        for stage in range(1, len(self.stages)):
-            rows = slice(self.began[stage], self._size(stage, last))
-            bias = self.biases[stage - 1][rows]
-            if stage < len(self.stages) - 1:
-                self.stages[stage][rows] = bias
-            else:  # memory of its own, as what was given out of the last block may still be looked at
-                self.stages[stage] = bias.expand(-1, self.width).clone(memory_format=torch.contiguous_format)
-            sums = self._sums(stage, rows)
-            self._add(sums, rows, self.weights[stage - 1], stage - 1, slice(0, self.began[stage - 1]))
-        if self.direct is not None:
-            self._add(sums, rows, self.direct, 0, slice(0, self.began[0]))
-
-    def _add(self, sums: Tensor, rows: slice, weight: Tensor, below: int, units: slice) -> None:
-        """Add to the sums in these rows of a stage what these units of a stage below it contribute."""
-        if rows.start < rows.stop and units.start < units.stop:
-            sums.addmm_(weight[rows, units], self.stages[below][units])
-
-    def _sums(self, stage: int, rows: slice) -> Tensor:
-        """Return these rows of a stage, (units, n)."""
-        if stage < len(self.stages) - 1:
-            return self.stages[stage][rows]
-        return self.stages[stage][rows.start - self.began[stage] : rows.stop - self.began[stage]]
+        first, end = self.known, min(self.known + self.block, len(self.order))
+        done = [gives[first - 1] if first else 0 for gives in self.gives]
+        known = [self.reach[0][first], *done]  # the inputs of all features before it, and what was computed with them
+        biases = [bias[low : gives[end - 1]] for bias, low, gives in zip(self.biases, done, self.gives, strict=True)]
+        # the outputs have memory of their own, as what was given out of the last block may still be looked at
+        self.sums = biases[-1].expand(-1, self.width).clone(memory_format=torch.contiguous_format)
+        sums = [stage[low : low + len(bias)] for stage, low, bias in zip(self.stages[1:], done, biases, strict=False)]
+        for hidden, bias in zip(sums, biases, strict=False):
+            hidden.copy_(bias)
+        sums.append(self.sums)
+        self.spans, self.inner = [], []
+        for stage, target, weight in self.links:
+            rows = weight[done[target] : self.gives[target][end - 1]]
+            if known[stage] and len(rows):
+                sums[target].addmm_(rows[:, : known[stage]], self.stages[stage][: known[stage]])
+            span = slice(known[stage], self.reach[stage][end - 1])
+            self.spans.append(span)
+            self.inner.append(rows[:, span].split(self.counts[target][first:end]))
+        self._cut_block()
 
     def _activate(self, fresh: Tensor) -> None:
         if isinstance(self.network.activation, nn.ReLU):
@@ -275,31 +280,28 @@ class IncrementalPass:
         else:
             fresh.copy_(self.network.activation(fresh))
 
-    @torch.no_grad()
     def outputs(self) -> Tensor:
         """Return the outputs of the next feature, (n, outputs): those of feature ``order[known]``; once a feature."""
-        if self.known % BLOCK == 0:
+        place = self.known % self.block
+        if place == 0:
             self._begin()
-        for stage in range(1, len(self.stages)):
-            rows = slice(self._size(stage, self.known - 1), self._size(stage, self.known))
-            new = slice(self.began[stage - 1], self._size(stage - 1, self.known))
-            if rows.start == rows.stop:
-                continue
-            fresh = self._sums(stage, rows)
-            self._add(fresh, rows, self.weights[stage - 1], stage - 1, new)
-            if stage < len(self.stages) - 1:
-                self._activate(fresh)
-        if self.direct is not None:
-            self._add(fresh, rows, self.direct, 0, slice(self.began[0], self._size(0, self.known)))
-        return fresh[:, : self.n].T
+        for layer, fresh in enumerate(self.fresh):
+            if self.counts[layer][self.known]:
+                fresh[self.known].addmm_(self.inner[layer][place], self.within[layer])
+                self._activate(fresh[self.known])
+        for link in range(len(self.fresh), len(self.links)):
+            self.last[place].addmm_(self.inner[link][place], self.within[link])
+        return self.given[place]
 
     def push(self, x: Tensor) -> None:
         """Set the value of the next feature, (n, inputs)."""
-        self.places[self.known].copy_(x.T)
+        self.places[self.known].copy_(x)
         self.known += 1
 
     def reorder(self, rows: Tensor) -> None:
         """Go on with these rows, (n,), in place of those that were; each is to have the context of the row it takes."""
         rows = torch.cat([rows, torch.arange(self.n, self.width, device=rows.device)])
         self.stages = [stage.index_select(1, rows) for stage in self.stages]
+        self.sums = self.sums.index_select(1, rows)
         self._cut()
+        self._cut_block()
