@@ -293,6 +293,11 @@ class IncrementalPass:
             self.last[place].addmm_(self.inner[link][place], self.within[link])
         return self.given[place]
 
+    def inputs(self) -> Tensor:
+        """Return what was pushed, the features as they stand, (n, features * inputs); 0 of those to come."""
+        features = self.stages[0][:, : self.n].unflatten(0, (-1, self.network.inputs))
+        return features[torch.argsort(self.network.order)].flatten(0, 1).T
+
     def push(self, x: Tensor) -> None:
         """Set the value of the next feature, (n, inputs)."""
         self.places[self.known].copy_(x)

@@ -106,21 +106,21 @@ class Autoregressive(Transform):
 
     @torch.no_grad()
     def _inverse_column_by_column(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        rows, log_det = z.T.clone(memory_format=torch.contiguous_format), z.new_zeros(len(z))  # a column a row
+        rows, log_det = z.new_empty(z.shape[::-1]), z.new_zeros(len(z))  # a column a row
         for start in range(0, len(z), PIECE):
             some = slice(start, start + PIECE)
             known = IncrementalPass(self.network, len(z[some]), None if context is None else context[some])
-            columns, total = rows[:, some].unbind(), log_det[some]
+            columns, total = z[some].T.contiguous().unbind(), log_det[some]
             for k in known.order:
-                column, parameters = columns[k], known.outputs()
+                parameters = known.outputs()
                 if self.compiled is None:
-                    moved, log_slope = self.elementwise.inverse_and_log_slope(column, parameters)
+                    moved, log_slope = self.elementwise.inverse_and_log_slope(columns[k], parameters)
                 else:
                     first = parameters.T.clone(memory_format=torch.contiguous_format)
-                    moved, log_slope = self.compiled[1](self.elementwise, column.clone(), first)
-                column.copy_(moved)
+                    moved, log_slope = self.compiled[1](self.elementwise, columns[k].clone(), first)
                 known.push(moved[:, None])
                 total += log_slope
+            rows[:, some] = known.inputs().T
         return rows.T, log_det
 
     @torch.no_grad()

@@ -76,7 +76,7 @@ class AffineMap(Elementwise):
         return f"bound={self.bound}"
 
     def _shift_and_log_scale(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        shift, raw = parameters.movedim(-1, 0).contiguous()  # strided halves would not be computed in vectors
+        shift, raw = parameters.movedim(-1, 0).contiguous().unbind()  # strided halves would not be computed in vectors
         return shift, self.bound * torch.tanh(raw / self.bound)
 
     def forward_and_log_slope(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,4 +87,4 @@ class AffineMap(Elementwise):
     def inverse_and_log_slope(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return z exp(s) + t and s."""
         shift, log_scale = self._shift_and_log_scale(parameters)
-        return z * torch.exp(log_scale) + shift, log_scale
+        return torch.addcmul(shift, z, torch.exp(log_scale)), log_scale
