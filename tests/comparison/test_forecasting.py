@@ -119,6 +119,12 @@ def test_a_series_of_pandas_is_a_table_of_one_column(fitted):
     assert data.train.equals(frame.train)
     assert data.source["dates"] == {"name": "time", "pattern": "%Y-%m-%d"}
     assert fitted.log_likelihood(series[:9]).value.equal(fitted.log_likelihood(series[:9].to_frame()).value)
+    likelihood = fitted.log_likelihood(series).value
+    for same in (series.rename(None), series.to_numpy(), series.tolist(), series.to_numpy()[:, None]):
+        assert fitted.log_likelihood(same).value.equal(likelihood)
+    with pytest.raises(hexad.InputError, match="no column y; expected y, got z"):
+        fitted.log_likelihood(series.rename("z"))
+    assert len(fitted.log_likelihood(series.to_numpy()[:1]).value) == 1
     unnamed = hexad.load_data(made(None, name=None), layout="series")
     assert unnamed.names == ("x0",)
 

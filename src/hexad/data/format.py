@@ -97,6 +97,7 @@ class Format:
         Args:
             x: a split, a frame (columns by name, in any order), an array or a tensor: (n, *record) or
                 (n, *event.shape). One record of an array may stand without its first axis; that of a frame may not.
+                Of one column (n,) will do, and a series of pandas.
             where: how messages name it.
 
         Raises:
@@ -105,7 +106,7 @@ class Format:
         if self.container == "text" and not isinstance(x, Tensor):
             letters = codes(x, self.alphabet, self.event.dims, where, self.tokens)
             return torch.from_numpy(letters).to(self.dtype)
-        x = framed(x)
+        x = self._framed(x)
         array = self._columns(x, where) if is_frame(x) else self._array(x, where)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             bad = ~np.isfinite(array.reshape(len(array), -1))
@@ -131,7 +132,7 @@ class Format:
         """
         if self.container == "text":
             raise InputError(f"{where}: a text has no mark for what is missing; expected a table, or an array with NaN")
-        filled, missing = self._filled(framed(x), where)
+        filled, missing = self._filled(self._framed(x), where)
         encoded = self.encode(filled, where).double()
         return encoded.masked_fill(torch.from_numpy(missing).reshape(encoded.shape), torch.nan)
 
@@ -156,6 +157,10 @@ class Format:
             columns.append(column)
         return pd.concat(columns, axis=1), missing
 
+    def _framed(self, x: Any) -> Any:
+        """Return a series of pandas as a frame; one without a name is the column, where there is but one."""
+        return framed(x, self.columns[0]) if len(self.columns) == 1 else framed(x)
+
     def _columns(self, x: Any, where: str) -> np.ndarray:
         frame = to_pandas(x)
         names = [str(name) for name in frame.columns]
@@ -177,6 +182,8 @@ class Format:
 
     def _array(self, x: Any, where: str) -> np.ndarray:
         array = numbers(x, where)
+        if self.record == (1,) and array.ndim == 1:  # of one column, as the data may be given themselves
+            array = array[:, None]
         for shape, inside in ((self.record, False), (self.event.shape, True)):
             if array.shape == shape and shape:
                 array = array[None]
@@ -285,7 +292,7 @@ class Format:
         Returns:
             A pandas frame with all columns of ``x``, or an array (n, *record); whole-number columns are so again.
         """
-        made, x = self.decode(filled), framed(x)
+        made, x = self.decode(filled), self._framed(x)
         table = made.to_numpy() if self.container == "frame" else self.arrangement.inside(made).reshape(len(made), -1)
         if not is_frame(x):
             given = self._array(x, "data")

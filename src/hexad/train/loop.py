@@ -363,9 +363,8 @@ class Trainer:
                 if self.guard.exhausted:
                     self.journal.write({"event": "diverged", "step": bad + 1, "reason": reason})
                     again = f"after {ROLLBACKS} rollbacks, each at half the rate"
-                    raise Diverged(
-                        f"{reason}; {again}; try a smaller lr (now {self.settings.lr:g}), more clipping, or float64"
-                    )
+                    last = self.settings.lr * self.guard.factor
+                    raise Diverged(f"{reason}; {again}; try lr below {last:g}, more clipping, or float64")
                 self._go_back(reason)
                 return False
         return True

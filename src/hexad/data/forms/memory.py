@@ -77,12 +77,14 @@ def is_frame(source: Any) -> bool:
     return isinstance(nw.from_native(source, pass_through=True, eager_only=True), nw.DataFrame)
 
 
-def framed(source: Any) -> Any:
-    """Return a series of pandas, which has an index of its own, as a frame of one column; all else as it is."""
+def framed(source: Any, name: Any = "x0") -> Any:
+    """Return a series of pandas, which has an index of its own, as a frame of one column, called ``name`` where the
+    series has none; all else as it is.
+    """
     pandas = sys.modules.get("pandas")  # who never imported it, holds no series of it
     if pandas is None or not isinstance(source, pandas.Series):
         return source
-    return source.to_frame("x0" if source.name is None else source.name)
+    return source.to_frame(name if source.name is None else source.name)
 
 
 def to_pandas(source: Any) -> pd.DataFrame:
