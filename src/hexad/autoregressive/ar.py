@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hexad.autoregressive.base import check_forecast, check_paths
+from hexad.autoregressive.base import check_forecast
 from hexad.autoregressive.fitting import FULL, MOST, PRICES, Estimator
 from hexad.autoregressive.heads import gaussian_log_mass, snap
+from hexad.autoregressive.joint import companion_matrix
 from hexad.autoregressive.linear_series import LinearSeries
 from hexad.autoregressive.regression import term_names
 from hexad.autoregressive.summary import Summary, summarise
@@ -119,6 +120,11 @@ class AR(LinearSeries):
         """The coefficients of the mean path on itself, a column by itself, (span, D, D)."""
         return torch.diag_embed(self.path_lags.T)
 
+    @property
+    def reach(self) -> int:
+        """The largest lag of any column."""
+        return int(self.orders.max())
+
     def _lagged_numbers(self) -> int:
         taken = int(self.orders.sum()) if self.lags is None else self.event.dims * len(self.lags)
         return taken + self.event.dims
@@ -206,14 +212,9 @@ class AR(LinearSeries):
 
         They are the inverses of the eigenvalues of the companion matrix; a coefficient of 0 at the end has none.
         """
-        found = []
-        for phi in self.coefficients:
-            p = int(phi.nonzero().max()) + 1 if bool(phi.any()) else 0
-            companion = torch.diag(torch.ones(max(0, p - 1), dtype=phi.dtype, device=phi.device), -1)
-            if p:
-                companion[0] = phi[:p]
-            found.append(1 / torch.linalg.eigvals(companion[:p, :p]))
-        return found
+        every = (np.trim_zeros(phi, "b")[:, None, None] for phi in self.coefficients.cpu().numpy())
+        companions = [companion_matrix(phi) if len(phi) else np.zeros((0, 0)) for phi in every]
+        return [1 / torch.linalg.eigvals(torch.from_numpy(companion)) for companion in companions]
 
     @property
     def stationary(self) -> list[bool]:
@@ -260,7 +261,7 @@ class AR(LinearSeries):
             InputError: the history is shorter than the order, ``steps`` is not positive, or ``level`` not in (0, 1).
         """
         check_forecast(steps, level)
-        x = torch.cat([self._last(history, int(self.orders.max())), self.mean.new_zeros(steps, self.event.dims)])
+        x = torch.cat([self._last(history), self.mean.new_zeros(steps, self.event.dims)])
         psi = torch.zeros_like(x)
         psi[self.span] = 1
         recent, drift = self.coefficients.flip(1), self._drift(steps, self._given(context, steps), len(history))
@@ -272,32 +273,6 @@ class AR(LinearSeries):
         deviation = (self.variance * psi[self.span :].square().cumsum(0)).sqrt()
         return self._interval(mean, deviation, level)
 
-    @torch.no_grad()
-    def paths(
-        self,
-        history: Tensor,
-        steps: int,
-        n: int,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> Tensor:
-        """Return n draws of the rows after ``history`` (T, D), of context (steps, k), (n, steps, D), in float64.
-
-        Raises:
-            InputError: the history is shorter than the order, or ``steps`` or ``n`` is not positive.
-        """
-        check_paths(steps, n)
-        noise = torch.randn(
-            n,
-            steps,
-            self.event.dims,
-            generator=fresh(generator, self.device),
-            device=self.device,
-            dtype=self.mean.dtype,
-        )
-        x = torch.cat([self._last(history, int(self.orders.max())).expand(n, -1, -1), noise * self.variance.sqrt()], 1)
-        recent, drift = self.coefficients.flip(1).T, self._drift(steps, self._given(context, steps), len(history))
-        for t in range(self.span, self.span + steps):
-            mean = drift[t - self.span] + (recent * x[:, t - self.span : t]).sum(1)
-            x[:, t] = snap(mean + x[:, t], self.widths, self.anchor)
-        return x[:, self.span :]
+    def _next(self, past: Tensor, drift: Tensor, z: Tensor) -> Tensor:
+        mean = drift + (self.coefficients.flip(1).T * past).sum(1)
+        return snap(mean + self.variance.sqrt() * z, self.widths, self.anchor)

@@ -20,12 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hexad.autoregressive.base import Forecaster
+from hexad.autoregressive.base import Forecaster, check_paths
 from hexad.autoregressive.regression import TRENDS, term_names
 from hexad.autoregressive.summary import Summary
 from hexad.checks import InputError, choose
 from hexad.event import Event
 from hexad.model import Density, Timed, Trajectory
+from hexad.randomness import fresh
 
 __all__ = ["LinearSeries"]
 
@@ -42,7 +43,8 @@ class LinearSeries(Density, Forecaster, Timed):
     Before the first row the context counts as at its training mean. A column of it that depends on others (the first
     of one-hot classes beside a constant) has no effect of its own.
 
-    To implement one, make the buffers by :meth:`_make_drift`, fit them, and give :attr:`path_matrices`.
+    To implement one, make the buffers by :meth:`_make_drift`, fit them, and give :attr:`path_matrices`,
+    :attr:`reach` and :meth:`_next`.
 
     Args:
         event: a real event of layout ``series`` and shape (D,).
@@ -222,14 +224,48 @@ class LinearSeries(Density, Forecaster, Timed):
         reach = torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=mean.dtype)).to(mean) * deviation
         return mean, mean - reach, mean + reach
 
-    def _last(self, history: Tensor, need: int) -> Tensor:
+    @torch.no_grad()
+    def paths(
+        self,
+        history: Tensor,
+        steps: int,
+        n: int,
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
+    ) -> Tensor:
+        """Return n draws of the rows after ``history`` (T, D), of context (steps, k), (n, steps, D), in float64.
+
+        Raises:
+            InputError: the history is shorter than the order, or ``steps`` or ``n`` is not positive.
+        """
+        check_paths(steps, n)
+        generator = fresh(generator, self.device)
+        z = torch.randn(n, steps, self.event.dims, generator=generator, device=self.device, dtype=self.mean.dtype)
+        drift = self._drift(steps, self._given(context, steps), len(history))
+        x = torch.cat([self._last(history).expand(n, -1, -1), torch.zeros_like(z)], 1)
+        for t in range(steps):
+            x[:, self.span + t] = self._next(x[:, t : self.span + t], drift[t], z[:, t])
+        return x[:, self.span :]
+
+    @abstractmethod
+    def _next(self, past: Tensor, drift: Tensor, z: Tensor) -> Tensor:
+        """Return the row (n, D) after the last ``span`` of n series, (n, span, D), by drift (D,) and standard normal
+        numbers z (n, D); columns with a step are on their grid.
+        """
+
+    @property
+    @abstractmethod
+    def reach(self) -> int:
+        """The largest lag that was taken."""
+
+    def _last(self, history: Tensor) -> Tensor:
         """Return the last ``span`` rows of a history (T, D); those it has not, which no lag takes, are 0.
 
         Raises:
-            InputError: it is shorter than ``need``, the order.
+            InputError: it is shorter than the order.
         """
-        if len(history) < need:
-            raise InputError(f"forecast: a history of {len(history)} rows is too short, the model needs {need}")
+        if len(history) < self.reach:
+            raise InputError(f"forecast: a history of {len(history)} rows is too short, the model needs {self.reach}")
         kept = history.to(self.mean)[max(0, len(history) - self.span) :]
         return torch.cat([self.mean.new_zeros(self.span - len(kept), self.event.dims), kept])
 

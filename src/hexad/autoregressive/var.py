@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hexad.autoregressive.base import check_forecast, check_paths
+from hexad.autoregressive.base import check_forecast
 from hexad.autoregressive.fitting import PRICES
 from hexad.autoregressive.heads import gaussian_log_mass, snap
 from hexad.autoregressive.joint import (
@@ -101,6 +101,11 @@ class VAR(LinearSeries):
     def path_matrices(self) -> Tensor:
         """The A_i of a stationary law; 0 where there is none."""
         return self.path_lags
+
+    @property
+    def reach(self) -> int:
+        """The order p."""
+        return int(self.lags)
 
     def _lagged_numbers(self) -> int:
         dims = self.event.dims
@@ -337,36 +342,17 @@ class VAR(LinearSeries):
         """
         check_forecast(steps, level)
         drift = self._drift(steps, self._given(context, steps), len(history))
-        x = torch.cat([self._last(history, int(self.lags)), torch.zeros_like(drift)])
+        x = torch.cat([self._last(history), torch.zeros_like(drift)])
         for t in range(steps):
             x[self.span + t] = drift[t] + self._lagged(x[t : self.span + t])[0]
         mean = x[self.span :]
         deviation = (self.responses(steps) @ self.factor).square().sum(2).cumsum(0).sqrt()
         return self._interval(mean, deviation, level)
 
-    @torch.no_grad()
-    def paths(
-        self,
-        history: Tensor,
-        steps: int,
-        n: int,
-        generator: torch.Generator | None = None,
-        context: Tensor | None = None,
-    ) -> Tensor:
-        """Return n draws of the rows after ``history`` (T, D), of context (steps, k), (n, steps, D), in float64.
-
-        Raises:
-            InputError: the history is shorter than the order, or ``steps`` or ``n`` is not positive.
-        """
-        check_paths(steps, n)
-        generator = fresh(generator, self.device)
-        z = torch.randn(n, steps, self.event.dims, generator=generator, device=self.device, dtype=self.mean.dtype)
-        drift = self._drift(steps, self._given(context, steps), len(history))
-        x = torch.cat([self._last(history, int(self.lags)).expand(n, -1, -1), torch.zeros_like(z)], 1)
-        for t in range(steps):
-            mean = drift[t] + self._lagged(x[:, t : self.span + t])[:, 0]
-            for k, (row, scale) in enumerate(zip(self.factor, self.factor.diagonal(), strict=True)):
-                middle, noise = mean[:, k] + z[:, t, :k] @ row[:k], z[:, t, k]
-                x[:, self.span + t, k] = snap(middle + scale * noise, self.widths[k], self.anchor[k])
-                noise.copy_((x[:, self.span + t, k] - middle) / scale)  # what a rounded value stands for, to the others
-        return x[:, self.span :]
+    def _next(self, past: Tensor, drift: Tensor, z: Tensor) -> Tensor:
+        mean, noise, columns = drift + self._lagged(past)[:, 0], z.clone(), list[Tensor]()
+        for k, (row, scale) in enumerate(zip(self.factor, self.factor.diagonal(), strict=True)):
+            middle = mean[:, k] + noise[:, :k] @ row[:k]
+            columns.append(snap(middle + scale * noise[:, k], self.widths[k], self.anchor[k]))
+            noise[:, k] = (columns[k] - middle) / scale  # what a rounded value stands for, to the others
+        return torch.stack(columns, 1)
