@@ -64,7 +64,8 @@ def _known(fitted: Fitted, reference: Data | None, seed: int) -> Tensor:
     rows = np.arange(len(x)) if fitted.model.couples_batch else permutation(len(x))
     rows = np.sort(rows[:REFERENCE])
     context = None if known is None else {name: values[rows] for name, values in known.items()}
-    return _log_p(fitted, x[torch.from_numpy(rows)], context, seed, len(data.train))
+    first = len(data.train) if fitted.event.layout == "series" else None
+    return _log_p(fitted, x[torch.from_numpy(rows)], context, seed, first)
 
 
 def _log_p(fitted: Fitted, x: Tensor, context: Any, seed: int, time: int | None) -> Tensor:
