@@ -9,12 +9,16 @@ PINS   := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 USE     = $(VENV)/.use-$(PINS)
 DEV     = $(VENV)/.dev-$(PINS)
 
-.PHONY: demo test lint clean
+.PHONY: demo test unit lint clean
 
 demo: $(USE)
 	$(BIN)/hexad compare digits --out runs/compare-digits
 
-test: lint
+# both at once: the check of types and the collection of tests each keep one core
+test: $(DEV)
+	+$(MAKE) --no-print-directory -j 2 lint unit
+
+unit: $(DEV)
 	$(BIN)/python -m pytest -n 2
 
 lint: $(DEV)

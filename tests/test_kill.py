@@ -13,7 +13,6 @@ import pytest
 SMALL = {
     "realnvp": ("gaussian", "--set", "hidden=[16,16]", "--set", "transforms=2"),
     "gan": ("gaussian", "--set", "hidden=[16,16]", "--set", "validate_every=100"),
-    "ebm": ("gaussian", "--set", "hidden=[16,16]", "--set", "validate_every=100", "--set", "particles=32"),
 }
 
 
@@ -36,9 +35,9 @@ def _finish(process):
     assert process.returncode == 0, err
 
 
-@pytest.mark.parametrize("model", ["gan", "ebm"])
-def test_killed_runs_resume_to_the_same_bytes(model, tmp_path):
-    steps = {"gan": 400, "ebm": 250}[model]
+def test_a_killed_run_resumes_to_the_same_bytes(tmp_path):
+    """A gan, of two players; chains come back in ``test_processes``, and ``benchmarks.kills`` kills all families."""
+    model, steps = "gan", 400
     _finish(_start(model, tmp_path / "whole", steps))
     killed = _start(model, tmp_path / "killed", steps)
     _wait_for_state(killed, tmp_path / "killed")

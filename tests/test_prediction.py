@@ -101,7 +101,7 @@ SMALL = {
 def test_intervals_hold_what_they_promise_and_densities_integrate(name, options):
     train, _ = wave(4000, 0)
     fitted = hexad.fit(name, hexad.load_data(train, context=["x", "kind"]), progress=False, **options)
-    fresh_rows, width = wave(1600, 1)
+    fresh_rows, width = wave(1000, 1)
     found = fitted.predict(fresh_rows, level=0.9, n=199)
     y = fresh_rows["y"]
     inside = (y > found["lower"]) & (y < found["upper"])

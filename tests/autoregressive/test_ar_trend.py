@@ -264,7 +264,7 @@ def test_the_command_line_takes_the_time_of_rows(run, command, tmp_path):
     for time in (1.5, "3", True, 2**63):
         with pytest.raises(InputError, match="expected a whole number of rows"):
             fit.sample(3, time=time)
-    table = hexad.fit("independent", "gaussian", progress=False)
+    table = hexad.fit("independent", np.random.default_rng(0).normal(size=(60, 2)), progress=False)
     for ask in (table.sample, table.log_likelihood):
         with pytest.raises(InputError, match="time 3: rows of a series have one, independent is of vector data; leave"):
             ask(table.sample(5, seed=0) if ask == table.log_likelihood else 5, time=3)

@@ -73,8 +73,23 @@ def test_dates_that_repeat_and_dates_that_lack(fitted, tmp_path):
 
 def test_there_are_no_dates_beyond_the_calendar(fitted):
     years = made(pd.date_range("1960-01-01", periods=N + 1, freq="YS").delete(20))
-    with pytest.raises(hexad.InputError, match="--steps 9,000: so far from 2020-01-01 00:00:00 there are no dates"):
-        forecast_frame(fitted, hexad.load_data(years), 9_000)
+    for rows in (years, made(pd.date_range("1960-01-01", periods=N, freq="YS"))):
+        with pytest.raises(hexad.InputError, match="--steps 9,000: expected fewer, which end before the year 9000"):
+            forecast_frame(fitted, hexad.load_data(rows), 9_000)
+
+
+def test_days_go_by_the_clock_on_the_wall_and_hours_do_not(fitted):
+    """In Berlin the clocks went back on 2024-10-27 at 3, and on 2024-03-31 there was no hour from 2 to 3."""
+    days = pd.date_range(end="2024-10-26", periods=N + 1, freq="D", tz="Europe/Berlin")
+    for index in (days[1:], days.delete(5)):
+        table, _ = forecast_frame(fitted, hexad.load_data(made(index)), 3)
+        assert table["time"].tolist() == ["2024-10-27", "2024-10-28", "2024-10-29"]
+    hours = pd.date_range(end="2024-10-27 00:00", periods=N + 1, freq="h", tz="Europe/Berlin")
+    table, _ = forecast_frame(fitted, hexad.load_data(made(hours.delete(5))), 4)
+    assert [time[11:13] for time in table["time"]] == ["01", "02", "02", "03"]
+    early = pd.date_range(end="2024-03-30 02:30", periods=N, freq="D", tz="Europe/Berlin")
+    table, _ = forecast_frame(fitted, hexad.load_data(made(early)), 2)
+    assert table["time"].tolist() == ["2024-03-31 03:00:00", "2024-04-01 02:30:00"]
 
 
 def test_dates_by_whatever_name(fitted, tmp_path):
@@ -83,6 +98,17 @@ def test_dates_by_whatever_name(fitted, tmp_path):
     written = hexad.load_data(made(days.strftime("%d.%m.%Y")))
     assert written.train.equals(plain.train)
     assert forecast_frame(fitted, written, 1)[0]["time"].tolist() == ["2020-03-01"]
+    for odd, words in (
+        ("2020-02-30", "has '2020-02-30' in row 21; expected a date"),
+        (None, "no date in row 21"),
+        ("", "no date in row 21"),
+    ):
+        texts = [
+            odd if k == 20 else day
+            for k, day in enumerate(pd.date_range("2019-01-01", periods=300).strftime("%Y-%m-%d"))
+        ]
+        with pytest.raises(hexad.InputError, match=words):
+            hexad.load_data(pd.Series(np.arange(300.0), index=pd.Index(texts), name="y"))
     text = hexad.load_data(made([f"row {k}" for k in range(N)]), layout="series")
     assert forecast_frame(fitted, text, 1)[0]["time"].tolist() == [N]
     zoned = days.tz_localize("Asia/Tokyo")
@@ -92,15 +118,17 @@ def test_dates_by_whatever_name(fitted, tmp_path):
     )
     assert list(hexad.load_data(table).train.index) == list(zoned[: len(plain.train)])
     lacking = pd.DataFrame({"when": days.where(np.arange(N) != 5), "y": values})
-    said = "column when has no date in row 6; give it one, or leave the row out"
+    said = "column when has no date in row 6; give it one, leave the row out, or the column with --data drop=when"
     for form in (
         lacking,
         pl.DataFrame({"when": [None if k == 5 else day for k, day in enumerate(zoned)], "y": values}),
     ):
         with pytest.raises(hexad.InputError, match=said):
             hexad.load_data(form)
+        assert hexad.load_data(form, drop="when").names == ("y",)
     file = tmp_path / "lacking.csv"
-    file.write_text("when,y\n2020-01-01,1\n,2\n2020-01-03,3\n")
+    rows = [f"{'' if k == 1 else f'2020-01-{k + 1:02d}'},{k * k}\n" for k in range(30)]
+    file.write_text("".join(["when,y\n", *rows]))
     with pytest.raises(hexad.InputError, match=r"lacking\.csv: column when has no date in row 2"):
         hexad.load_data(file)
 

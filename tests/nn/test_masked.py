@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from hexad.nn import IncrementalPass, MaskedLinear, MaskedMLP
 
@@ -80,6 +81,19 @@ def test_what_the_incremental_pass_gave_out_stays_beyond_its_blocks(direct):
     whole = net(x)
     assert (torch.stack(given[10:], 1).flip(1) - whole[:, :10]).abs().max() < 1e-9
     assert (torch.stack(given[:10], 1).flip(1)[swap] - whole[:, 10:]).abs().max() < 1e-9
+
+
+def test_it_has_no_gradients_and_takes_its_rows_anew_before_the_first_feature():
+    net = MaskedMLP(20, 2, (30,), activation=nn.PReLU).double()
+    x = torch.randn(3, 20, dtype=torch.float64, requires_grad=True)
+    walk = IncrementalPass(net, 3)
+    walk.reorder(torch.tensor([2, 0, 1]))
+    for k in range(20):
+        outputs = walk.outputs()
+        assert not outputs.requires_grad
+        torch.testing.assert_close(outputs, net(x)[:, k].detach(), rtol=1e-12, atol=1e-12)
+        walk.push(x[:, k, None])
+    assert torch.equal(walk.inputs(), x)
 
 
 def test_one_feature_and_a_context_left_out():

@@ -74,8 +74,6 @@ def test_a_package_that_is_installed_brings_its_model(tmp_path):
         assert done.returncode == 0, done.stderr
         return done
 
-    train = ["-m", "hexad", "train", "laplace", "gaussian", "--out", "run", "--steps", "50", "--set", "scale=2"]
-    assert "package hexad_broken 1.0" in python(*train).stderr
     code = """
         import contextlib, io, json
         import hexad
@@ -84,12 +82,15 @@ def test_a_package_that_is_installed_brings_its_model(tmp_path):
         from hexad.testing import check_model
 
         out = io.StringIO()
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert main("train laplace gaussian --out run --steps 50 --set scale=2".split()) == 0
         with contextlib.redirect_stdout(out):
             assert main(["models", "--json"]) == 0
         loaded = hexad.load("run")
         data = hexad.load_data("gaussian")
         check_model(recipe_of("laplace").build(loaded.model.event, scale=0.5))
-        table = hexad.compare(data, models=["laplace"], steps=20, out="cmp", progress=False).table
+        few = data.train[:200]
+        table = hexad.compare(few, models=["laplace"], steps=20, out="cmp", progress=False).table
         found = {"listed": json.loads(out.getvalue())["models"][-1], "name": loaded.name, "family": loaded.family}
         found |= {"nats": float(loaded.log_likelihood(data.test).value.mean()), "options": loaded.config.model.options}
         found |= {"sample": list(loaded.sample(3, seed=0).shape), "compared": list(table["model"] + table["status"])}

@@ -69,7 +69,7 @@ class Mixed(Head):
         return self._joined([(h.log_prob(outputs[:, at, : h.outputs], x[:, at], of), at) for h, at, of in parts])
 
     def draw(self, outputs: Tensor, noise: Tensor, columns: slice = slice(None)) -> Tensor:
-        """Return values by each kind's law."""
+        """Return values by each kind's law; the numbers are uniform ones, which each makes its own noise of."""
 
         def of_kind(head: Head, at: Tensor, of: slice) -> Tensor:
             own = outputs[:, at, : head.outputs]

@@ -21,6 +21,7 @@ from hexad.train import evaluating
 
 __all__ = ["forecast", "forecast_frame"]
 
+FAR = 9000  # the year beyond which no dates are written, nor drawn
 MOST = 100_000  # rows; what is known of a series does not reach so far
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -61,9 +62,10 @@ def forecast(
         check_file(picture)
     series = _series(fitted, data)
     table, notes = forecast_frame(fitted, series, steps, level, context)
+    drawn = None if picture is None else _picture(series, table, level, picture.suffix[1:].lower())
     write(table, path)
-    if picture is not None:
-        write_bytes(picture, _picture(series, table, level, picture.suffix[1:].lower()))
+    if picture is not None and drawn is not None:
+        write_bytes(picture, drawn)
     return [*notes, f"forecast: {path}"]
 
 
@@ -151,14 +153,21 @@ def _ahead_of(index: pd.DatetimeIndex | pd.RangeIndex, steps: int) -> pd.Datetim
     """Return the times of the steps after these."""
     if isinstance(index, pd.RangeIndex):
         return pd.RangeIndex(len(index), len(index) + steps)
-    rule = pd.DatetimeIndex(index, freq="infer").freq
+    local = index.tz_localize(None)  # days, weeks and months go by the clock on the wall
+    step = pd.DatetimeIndex(index, freq="infer").freq or _usual_step(local)
     try:
-        if rule is not None:
-            return pd.date_range(index[-1], periods=steps + 1, freq=rule)[1:]
-        step = _usual_step(index)
-        return pd.DatetimeIndex([index[-1] + step * (k + 1) for k in range(steps)])
-    except (ValueError, OverflowError) as error:  # pandas names the year that it cannot count to
-        raise InputError(f"--steps {steps:,}: so far from {index[-1]} there are no dates ({error})") from None
+        if isinstance(step, pd.offsets.Tick) or (isinstance(step, pd.Timedelta) and step % pd.Timedelta(days=1)):
+            ahead = pd.DatetimeIndex([index[-1] + step * (k + 1) for k in range(steps)])
+        else:
+            ahead = pd.DatetimeIndex([local[-1] + step * (k + 1) for k in range(steps)])
+            if index.tz is not None:
+                first = np.ones(steps, dtype=bool)
+                ahead = ahead.tz_localize(index.tz, ambiguous=first, nonexistent="shift_forward")
+    except (ValueError, OverflowError):
+        ahead = None
+    if ahead is None or ahead[-1].year > FAR:
+        raise InputError(f"--steps {steps:,}: expected fewer, which end before the year {FAR}")
+    return ahead
 
 
 def _usual_step(index: pd.DatetimeIndex) -> pd.offsets.BaseOffset | pd.Timedelta:

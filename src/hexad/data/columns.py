@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hexad.checks import InputError, choose
-from hexad.data.forms.delimited import odd_among_dates
+from hexad.data.forms.delimited import date_pattern, odd_among_dates
 from hexad.data.options import Options
 from hexad.data.raw import Raw
 
@@ -137,6 +137,11 @@ def _check_text(raw: Raw, names: tuple[str, ...]) -> None:
             if column.dtype.kind in "biuf" or column.empty:  # of pandas' and pyarrow's own types, too
                 continue
             numbers = pd.to_numeric(column.astype(object), errors="coerce") if column.dtype.kind not in "mM" else None
+            known = column.dropna()
+            if len(known) < len(column) and (column.dtype.kind == "M" or date_pattern(known)):
+                row = int(column.isna().to_numpy().argmax())
+                what = f"column {name} has no date in row {row + 1}; give it one, leave the row out"
+                raise InputError(f"{raw.where}: {what}, or the column with --data drop={name}")
             odd = column.notna() & (numbers.isna() if numbers is not None else True)
             row = odd_among_dates(column) or int(np.argmax(odd.to_numpy()))
             where = "" if split == "all" else f" of {split}"

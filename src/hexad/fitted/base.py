@@ -123,10 +123,10 @@ class Fitted:
             InputError: n is not a positive whole number, the context is missing or not wanted, or an option is out of
                 its range or not for this model.
         """
-        decoding = decoding_of(self, temperature, top_k, top_p)
+        decoding, model = decoding_of(self, temperature, top_k, top_p), self._at(time)
         if prompt is not None or length is not None:
             return extend(self, n, seed, context, decoding, prompt, length)
-        drawn = self.generate(n, seed, context, sampler(self._at(time), decoding))
+        drawn = self.generate(n, seed, context, sampler(model, decoding))
         return self.format.decode(self.preprocessing.decode(drawn.to("cpu")))
 
     @torch.no_grad()

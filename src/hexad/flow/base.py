@@ -175,7 +175,7 @@ def _check_circles(transform: Compose, base: Density) -> None:
             what = f"a circular spline's values lie in a circle, {type(base).__name__}'s do not"
             raise ValueError(f"{what}: give the base Circular")
         if isinstance(base, Circular) and base.bound != spline.bound:
-            raise ValueError(f"a spline's circle has the bound {spline.bound:g}, the base's {base.bound:g}: give one")
+            raise ValueError(f"a spline's circle has the bound {spline.bound!r}, the base's {base.bound!r}: give one")
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -236,6 +236,7 @@ class IncrementalPass:
         self.gives = [*network.ends, [(k + 1) * network.outputs for k in features]]
         self.counts = [[high - low for low, high in pairwise([0, *gives])] for gives in self.gives]
         self._cut()
+        self._begin()
 
     def _cut(self) -> None:
         """Take the views of all features."""
@@ -282,9 +283,10 @@ class IncrementalPass:
 
     def outputs(self) -> Tensor:
         """Return the outputs of the next feature, (n, outputs): those of feature ``order[known]``; once a feature."""
+        if torch.is_grad_enabled():  # asked here, as to leave and enter a mode takes longer than a sum
+            with torch.no_grad():
+                return self.outputs()
         place = self.known % self.block
-        if place == 0:
-            self._begin()
         for layer, fresh in enumerate(self.fresh):
             if self.counts[layer][self.known]:
                 fresh[self.known].addmm_(self.inner[layer][place], self.within[layer])
@@ -300,8 +302,10 @@ class IncrementalPass:
 
     def push(self, x: Tensor) -> None:
         """Set the value of the next feature, (n, inputs)."""
-        self.places[self.known].copy_(x)
+        self.places[self.known].copy_(x.detach())
         self.known += 1
+        if self.known % self.block == 0 and self.known < len(self.order):
+            self._begin()
 
     def reorder(self, rows: Tensor) -> None:
         """Go on with these rows, (n,), in place of those that were; each is to have the context of the row it takes."""

@@ -32,7 +32,7 @@ __all__ = ["RECIPES"]
 
 Width = Annotated[int, Field(ge=1)]
 Order = Literal["natural", "random"] | list[int]
-# what the first rows follow is a law of so many of them at once: the square of the lags, times the columns, in memory
+# what the first rows follow is a law of as many at once as there are lags: its matrix is kept, a column, or of all
 Lag = Annotated[int, Field(ge=1, le=2000)]
 JointLag = Annotated[int, Field(ge=1, le=500)]
 Period = Annotated[int, Field(ge=2, le=100_000)]

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MISSING",
-    "check_dated",
     "date_pattern",
     "in_time",
     "index_dates",
@@ -198,37 +197,20 @@ def _ragged(path: Path, text: str, separator: str) -> None:
 
 
 def index_dates(raw: Raw) -> Raw:
-    """Return the table with a first column of dates as its index, in time order; unchanged where it holds none.
-
-    Raises:
-        InputError: one of the dates is missing.
-    """
+    """Return the table with a first column of dates as its index, in time order; unchanged where it holds none."""
     import pandas as pd
 
     frame = raw.parts["all"]
     column = frame.iloc[:, 0]
     if frame.shape[1] < 2 or pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return raw
-    if (pattern := date_pattern(column.dropna())) is None:
+    if column.isna().any() or (pattern := date_pattern(column)) is None:
         return raw
-    check_dated(column, f"{raw.where}: column {column.name}")
     try:
         dates = pd.DatetimeIndex(pd.to_datetime(column.str.strip(), format=pattern), name=column.name)
     except ValueError:
         return raw
     return in_time(raw, frame.iloc[:, 1:].set_axis(dates, axis=0), str(column.name), pattern)
-
-
-def check_dated(dates: pd.Series | pd.Index, what: str) -> None:
-    """Refuse dates of which one is missing; ``what`` they are is said.
-
-    Raises:
-        InputError: it names the row.
-    """
-    missing = dates.isna()
-    if missing.any():
-        row = missing.argmax() + 1
-        raise InputError(f"{what} has no date in row {row}; give it one, or leave the row out")
 
 
 def in_time(raw: Raw, frame: pd.DataFrame, name: str, pattern: str) -> Raw:

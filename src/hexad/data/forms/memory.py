@@ -114,7 +114,7 @@ def read_frame(frame: pd.DataFrame, where: str) -> Raw:
     """
     import pandas as pd
 
-    from hexad.data.forms.delimited import check_dated, date_pattern, in_time, index_dates, pattern_of
+    from hexad.data.forms.delimited import in_time, index_dates, pattern_of
 
     if frame.shape[0] == 0 or frame.shape[1] == 0:
         raise InputError(f"{where}: the table is empty, {frame.shape[0]} rows and {frame.shape[1]} columns")
@@ -125,23 +125,48 @@ def read_frame(frame: pd.DataFrame, where: str) -> Raw:
     sparse = {name: kind.subtype for name, kind in frame.dtypes.items() if isinstance(kind, pd.SparseDtype)}
     frame = frame.astype(sparse) if sparse else frame
     raw = Raw({"all": frame}, "table", where=where)
-    if isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex):
-        check_dated(frame.index, f"{where}: the index")
-    if pd.api.types.is_string_dtype(frame.index) and (pattern := date_pattern(frame.index)):
-        frame = frame.set_axis(pd.to_datetime(frame.index.str.strip(), format=pattern), axis=0)
+    if pd.api.types.is_string_dtype(frame.index):
+        frame = frame.set_axis(_dates_of(frame.index, where), axis=0)
+    if isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex) and frame.index.hasnans:
+        row = int(np.argmax(frame.index.isna())) + 1
+        raise InputError(f"{where}: the index has no date in row {row}; give it one, or leave the row out")
     if isinstance(frame.index, pd.PeriodIndex):
         frame = frame.set_axis(frame.index.to_timestamp(), axis=0)
     if isinstance(frame.index, pd.DatetimeIndex):
         return in_time(raw, frame, str(frame.index.name or "time"), pattern_of(frame.index))
     first = frame.iloc[:, 0]
-    if pd.api.types.is_datetime64_any_dtype(first) and frame.shape[1] > 1:
-        check_dated(first, f"{where}: column {first.name}")
+    if pd.api.types.is_datetime64_any_dtype(first) and frame.shape[1] > 1 and not first.isna().any():
         dates = pd.DatetimeIndex(first)
         return in_time(raw, frame.iloc[:, 1:].set_axis(dates, axis=0), str(first.name), pattern_of(dates))
     if pd.api.types.is_string_dtype(first):
         return index_dates(raw)
     raw.parts["all"] = frame.reset_index(drop=True)
     return raw
+
+
+def _dates_of(index: pd.Index, where: str) -> pd.Index:
+    """Return an index of dates that are written as texts; another as it is.
+
+    Raises:
+        InputError: most are dates, and one is none.
+    """
+    import pandas as pd
+
+    from hexad.data.forms.delimited import date_pattern
+
+    there = index.notna() & (index.str.strip() != "")
+    known = index[there].str.strip()
+    pattern = date_pattern(known) or date_pattern(known[:1])
+    if pattern is None:
+        return index
+    dates = pd.to_datetime(index.str.strip().where(there), format=pattern, errors="coerce")
+    odd = np.flatnonzero(there & dates.isna())
+    if 2 * len(odd) > len(known):
+        return index  # names, of which one looks like a date
+    if len(odd):
+        what = f"the index has {index[odd[0]]!r} in row {odd[0] + 1}"
+        raise InputError(f"{where}: {what}; expected a date as in the other rows")
+    return dates
 
 
 def numbers(source: Any, where: str) -> np.ndarray:
