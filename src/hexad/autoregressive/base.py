@@ -28,11 +28,11 @@ __all__ = [
     "Autoregressive",
     "Forecaster",
     "Walk",
-    "as_they_come",
     "check_forecast",
     "check_paths",
     "column_order",
     "drawn",
+    "partly_drawn",
     "position_labels",
 ]
 
@@ -191,7 +191,7 @@ class Autoregressive(Density, Imputer):
         else:
             x = drawn(head, self.order, self.walk(n, context=context), uniform, self.dtype)
             x = x[:, torch.argsort(self.order)]
-        return as_they_come(x, self.order, parts).unflatten(2, self.event.shape)
+        return partly_drawn(x, self.order, parts).unflatten(2, self.event.shape)
 
     def _settled(self, head: Head, uniform: Tensor, context: Tensor | None) -> Tensor:
         """Return the records (n, D) that do not change where all columns are drawn given those before them."""
@@ -234,7 +234,7 @@ def drawn(head: Head, order: Tensor, walk: Walk, uniform: Tensor, dtype: torch.d
     return torch.stack(values).squeeze(2).T
 
 
-def as_they_come(x: Tensor, order: Tensor, parts: int) -> Tensor:
+def partly_drawn(x: Tensor, order: Tensor, parts: int) -> Tensor:
     """Return records x (n, D) when k / parts of their columns are drawn in this order, for k = 0 to parts, the others
     being 0, (parts + 1, n, D).
     """

@@ -110,8 +110,8 @@ class Head(nn.Module, ABC):
         """Return log p of each column, (batch, k), of x (batch, k) under outputs (batch, k, outputs)."""
 
     def noise(self, uniform: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return what :meth:`draw` takes beside outputs of this type, of uniform numbers (..., draws) in float64; here
-        the numbers themselves. It is of all columns at once, what would have to be done a column otherwise.
+        """Return what :meth:`draw` takes beside outputs of this type, made of uniform numbers (..., draws) in float64:
+        here these themselves, else a map of them that is cheaper for all columns at once than column by column.
         """
         return uniform
 

@@ -13,7 +13,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from hexad.autoregressive.base import PARTICLES, as_they_come, drawn, position_labels
+from hexad.autoregressive.base import PARTICLES, drawn, partly_drawn, position_labels
 from hexad.autoregressive.heads import Head
 from hexad.autoregressive.imputation import Walk, resampled, shares
 from hexad.model import Density, Imputation, Imputer, Trajectory
@@ -106,5 +106,5 @@ class WalkMixture(OrderMixture):
             if len(rows):
                 walk = self.walk(m, len(rows), None if context is None else context[rows])
                 x = drawn(self.head, order, walk, uniform[rows], self.dtype)[:, torch.argsort(order)]
-                states[:, rows] = as_they_come(x, order, parts)
+                states[:, rows] = partly_drawn(x, order, parts)
         return states.unflatten(2, self.event.shape)

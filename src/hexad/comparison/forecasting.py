@@ -156,7 +156,7 @@ def _ahead_of(index: pd.DatetimeIndex | pd.RangeIndex, steps: int) -> pd.Datetim
     local = index.tz_localize(None)  # days, weeks and months go by the clock on the wall
     step = pd.DatetimeIndex(index, freq="infer").freq or _usual_step(local)
     try:
-        if isinstance(step, pd.offsets.Tick) or (isinstance(step, pd.Timedelta) and step % pd.Timedelta(days=1)):
+        if isinstance(step, pd.offsets.Tick | pd.Timedelta) and pd.Timedelta(step) % pd.Timedelta(days=1):
             ahead = pd.DatetimeIndex([index[-1] + step * (k + 1) for k in range(steps)])
         else:
             ahead = pd.DatetimeIndex([local[-1] + step * (k + 1) for k in range(steps)])

@@ -245,9 +245,11 @@ class IncrementalPass:
 
     def _cut_block(self) -> None:
         """Take the views of the block."""
-        self.within = [self.stages[stage][span] for (stage, _, _), span in zip(self.links, self.spans, strict=True)]
-        self.last = self.sums.split(self.network.outputs)
-        self.given = self.sums[:, : self.n].T.split(self.network.outputs, 1)
+        self.block_inputs = [
+            self.stages[stage][span] for (stage, _, _), span in zip(self.links, self.spans, strict=True)
+        ]
+        self.block_sums = self.sums.split(self.network.outputs)
+        self.block_outputs = self.sums[:, : self.n].T.split(self.network.outputs, 1)
 
     def _in_order(self, rows: Tensor) -> Tensor:
         """Return rows that stand a feature after another, in the order in which features become known."""
@@ -265,14 +267,14 @@ class IncrementalPass:
         for hidden, bias in zip(sums, biases, strict=False):
             hidden.copy_(bias)
         sums.append(self.sums)
-        self.spans, self.inner = [], []
+        self.spans, self.block_weights = [], []
         for stage, target, weight in self.links:
             rows = weight[done[target] : self.gives[target][end - 1]]
             if known[stage] and len(rows):
                 sums[target].addmm_(rows[:, : known[stage]], self.stages[stage][: known[stage]])
             span = slice(known[stage], self.reach[stage][end - 1])
             self.spans.append(span)
-            self.inner.append(rows[:, span].split(self.counts[target][first:end]))
+            self.block_weights.append(rows[:, span].split(self.counts[target][first:end]))
         self._cut_block()
 
     def _activate(self, fresh: Tensor) -> None:
@@ -289,11 +291,11 @@ class IncrementalPass:
         place = self.known % self.block
         for layer, fresh in enumerate(self.fresh):
             if self.counts[layer][self.known]:
-                fresh[self.known].addmm_(self.inner[layer][place], self.within[layer])
+                fresh[self.known].addmm_(self.block_weights[layer][place], self.block_inputs[layer])
                 self._activate(fresh[self.known])
         for link in range(len(self.fresh), len(self.links)):
-            self.last[place].addmm_(self.inner[link][place], self.within[link])
-        return self.given[place]
+            self.block_sums[place].addmm_(self.block_weights[link][place], self.block_inputs[link])
+        return self.block_outputs[place]
 
     def inputs(self) -> Tensor:
         """Return what was pushed, the features as they stand, (n, features * inputs); 0 of those to come."""
